@@ -1,0 +1,1 @@
+"""Floor 2: documents: read, deduplicate, split, write shards."""

@@ -1,0 +1,1 @@
+"""Floor 3: text from models: requests, completions, the local engine."""

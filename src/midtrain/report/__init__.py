@@ -1,0 +1,1 @@
+"""Floor 6: the report page; reads artifacts and journals only."""

@@ -1,0 +1,1 @@
+"""Floor 4: schedules, the optimizer, the loop, checkpoints."""

@@ -1,0 +1,1 @@
+"""Floor 2: verdicts, and problems with exact answers."""
