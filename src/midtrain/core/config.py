@@ -80,8 +80,7 @@ def parse(kind: type[C], data: Any, where: str) -> C:
 
 
 def _sentence(kind: type[BaseModel], error: ValidationError, where: str) -> str:
-    # A union reports every alternative's errors; the alternative that got furthest (deepest) is the one meant.
-    problems = error.errors(include_url=False)
+    problems = _closest_alternatives(list(error.errors(include_url=False)))
     unknown = [p for p in problems if p["type"] == "extra_forbidden"]
     first = unknown[0] if unknown else max(problems, key=lambda p: len(p["loc"]))
     dotted = ".".join(str(part) for part in first["loc"] if not _is_union_tag(part))
@@ -94,6 +93,23 @@ def _sentence(kind: type[BaseModel], error: ValidationError, where: str) -> str:
     value = first.get("input")
     shown = "" if isinstance(value, (Mapping, BaseModel)) or str(value) in message else f" (it is {value!r})"
     return f"{where}: {dotted or kind.__name__}: {message}{shown}." if dotted else f"{where}: {message}{shown}."
+
+
+def _closest_alternatives(problems: list[Any]) -> list[Any]:
+    """Of each union's alternatives keep the one with the fewest errors: that is the one the person meant."""
+    counts: dict[tuple[Any, ...], dict[Any, int]] = {}
+    for problem in problems:
+        loc = problem["loc"]
+        for depth, part in enumerate(loc):
+            if _is_union_tag(part):
+                alternatives = counts.setdefault(loc[:depth], {})
+                alternatives[part] = alternatives.get(part, 0) + 1
+    meant = {prefix: min(alternatives, key=lambda tag: alternatives[tag]) for prefix, alternatives in counts.items()}
+    return [
+        problem
+        for problem in problems
+        if all(meant.get(problem["loc"][:depth], part) == part for depth, part in enumerate(problem["loc"]))
+    ]
 
 
 def _is_union_tag(part: Any) -> bool:

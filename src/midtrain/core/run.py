@@ -174,9 +174,9 @@ class Run:
         return found
 
     def resume(self) -> tuple[int, Artifact] | None:
-        """The newest whole checkpoint, with the journal cut back to it; None (and an empty journal) when there is none."""
-        for step in (self.path / "checkpoints").glob("step-*"):
-            remove_unfinished(step)
+        """The newest whole checkpoint, with the journal cut back to it; None (journal emptied) when there is none."""
+        for path in (self.path / "checkpoints").glob("step-*"):
+            remove_unfinished(path)
         found = self.checkpoints()
         if not found:
             self.journal.truncate(0)

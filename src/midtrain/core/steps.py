@@ -8,6 +8,7 @@ how a changed field can be told ("stages.anneal.tokens: 100 -> 200") and how goi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +103,8 @@ class Steps:
                 inputs = {need: made[need] for need in step.needs}
                 named = {step.aliases.get(need, need): artifact for need, artifact in inputs.items()}
                 self._make(state, {need: artifact.fingerprint for need, artifact in inputs.items()}, named)
+            else:
+                os.utime(state.path / MANIFEST)  # the newest answer is the one last used
             made[step.name] = Artifact.open(state.path)
         return made
 
@@ -129,6 +132,6 @@ class Steps:
         return "; ".join(reasons) or "; ".join(f"{need} is missing" for need in changed) or "it was removed"
 
     def _newest(self, step: Step) -> Artifact | None:
-        """The newest finished artifact of this step, whatever was asked of it."""
+        """The finished artifact of this step that was made or used last, whatever was asked of it."""
         manifests = sorted((self.root / step.name).glob(f"*/{MANIFEST}"), key=lambda path: path.stat().st_mtime)
         return Artifact.open(manifests[-1].parent) if manifests else None

@@ -1,0 +1,115 @@
+"""The recipe: one file that names the base, the sources, the stages, the control, the evaluation and the guard.
+
+Every part's config lives in the room that builds the part; here they are only composed, and what no single room can
+see is checked: that a stage mixes sources that exist, that the control knows the old data, that the target is
+something the evaluation measures.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from midtrain.core.config import Config
+from midtrain.core.errors import did_you_mean
+from midtrain.documents.config import HoldoutConfig, SourceConfig
+from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig
+from midtrain.models.config import BaseConfig
+from midtrain.training.config import StageConfig
+from midtrain.verify.config import ProblemsConfig
+
+
+class ProblemSourceConfig(Config):
+    """A source made on the spot: problems with worked solutions and exact answers."""
+
+    problems: ProblemsConfig
+    """Which families, how many, how hard."""
+    form: Literal["text", "chat"] = "text"
+    """Plain text, or a user turn and an assistant turn of which only the answer has loss."""
+
+
+class ControlConfig(Config):
+    """The old-mix anneal: the same stages, schedule and tokens, with the old data instead of the new mixture."""
+
+    weights: dict[str, float]
+    """The old mixture, by source; replaces the mixture of every stage."""
+
+
+class RecipeConfig(Config):
+    """A whole mid-training run."""
+
+    name: str
+    """A short name; the run's folder is runs/NAME unless --out says otherwise."""
+    description: str = ""
+    """What this recipe is for, in a sentence; shown in the plan and the report."""
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    """One run of every arm per seed. Three is the least that says anything about seed noise."""
+    base: BaseConfig
+    """The model to start from."""
+    sources: dict[str, SourceConfig | ProblemSourceConfig] = Field(min_length=1)
+    """Where documents come from, by name."""
+    holdout: HoldoutConfig = HoldoutConfig()
+    """The share of groups that no stage ever trains on."""
+    stages: dict[str, StageConfig] = Field(min_length=1)
+    """What is done to the model, in order."""
+    control: ControlConfig | None = None
+    """The old-mix anneal at equal tokens; without one, no verdict can tell new data from a lower learning rate."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """What is measured on the parent, the control and the result."""
+    guard: GuardConfig = GuardConfig()
+    """How much each capability may lose against the parent."""
+    target: TargetConfig | None = None
+    """What must get better, fixed before the run."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise ValueError("must be letters, digits, dots, dashes and underscores, so that it can name a folder")
+        return name
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
+        if len(set(seeds)) != len(seeds):
+            raise ValueError("lists the same seed twice")
+        return seeds
+
+    @field_validator("sources", "stages")
+    @classmethod
+    def _plain_keys(cls, parts: dict[str, object]) -> dict[str, object]:
+        for key in parts:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", key):
+                raise ValueError(f'"{key}" must be letters, digits, dashes and underscores')
+        return parts
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> RecipeConfig:
+        for stage_name, stage in self.stages.items():
+            for source in stage.mixture.source_names():
+                self._require_source(source, f"stages.{stage_name}.mixture")
+        if self.control is not None:
+            for source in self.control.weights:
+                self._require_source(source, "control.weights")
+        if self.target is not None and self.control is None and "control" in self.target.better_than:
+            raise ValueError("target.better_than names the control, but there is no control; add control.weights")
+        return self
+
+    def _require_source(self, source: str, where: str) -> None:
+        if source not in self.sources:
+            raise ValueError(
+                f'{where} names "{source}", which is not among the sources.{did_you_mean(source, self.sources)}'
+            )
+
+    def arms(self) -> dict[str, dict[str, StageConfig]]:
+        """The stages of every arm: 'ours' as written, 'control' with the old mixture in each stage."""
+        arms = {"ours": dict(self.stages)}
+        if self.control is not None:
+            old = self.control.weights
+            arms["control"] = {
+                name: stage.model_copy(update={"mixture": stage.mixture.with_weights(old)})
+                for name, stage in self.stages.items()
+            }
+        return arms
