@@ -1,0 +1,328 @@
+"""The one door through which documents enter: rows become checked, deduplicated, split Parquet shards.
+
+    rows --check--> batch --first of each content--> limit --> shards in input order
+           bad rows, counted by reason, few or refused
+
+Everything counted here is what the report shows: nothing leaves without a reason. Files, the Python installation and
+generated problems all come this way, so lineage (source, license, parents, group, split) is in every row, and the
+same input gives the same bytes.
+
+Memory: one batch (8 MB of text), and 16 bytes for each document (its content key and its group key).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from midtrain.core.artifact import Draft
+from midtrain.core.errors import UserError
+from midtrain.core.fingerprint import fingerprint
+from midtrain.core.progress import progress
+from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
+from midtrain.documents.files import find_files
+from midtrain.documents.python_address import SCHEME as PYTHON
+from midtrain.documents.python_address import parse_address
+from midtrain.documents.python_packages import python_identity
+from midtrain.documents.read import read_rows
+from midtrain.documents.schema import (
+    SCHEMA,
+    SPLITS,
+    BadRow,
+    Row,
+    Unusable,
+    Where,
+    encode_messages,
+    encode_text,
+    printable,
+)
+from midtrain.documents.seen import SeenKeys
+from midtrain.documents.shards import ShardWriter
+from midtrain.documents.split import group_key, split_of_key
+
+BATCH_ROWS = 8192
+BATCH_BYTES = 8 << 20
+_HOPELESS_AFTER = 1000
+_SAMPLES = 3
+
+
+def collect_source(config: SourceConfig, *, source: str, holdout: HoldoutConfig, draft: Draft) -> None:
+    """Read what `config` names and write it into `draft` (see `collect`)."""
+    collect(
+        read_rows(config),
+        source=source,
+        holdout=holdout,
+        draft=draft,
+        license=config.license,
+        lang=config.lang,
+        limit=config.limit,
+        max_bad_rows=config.max_bad_rows,
+        min_characters=config.min_characters,
+        origin=", ".join(config.entries),
+    )
+
+
+def collect(
+    rows: Iterable[Row | BadRow],
+    *,
+    source: str,
+    holdout: HoldoutConfig,
+    draft: Draft,
+    license: str | None = None,
+    lang: str | None = None,
+    limit: LimitConfig | None = None,
+    max_bad_rows: float = 0.0,
+    min_characters: int = 0,
+    origin: str | None = None,
+) -> None:
+    """Write `rows` (see schema.py) as documents of `source` into `draft`.
+
+    `license` and `lang` are for rows that name none; `origin` says for people where the rows come from. Counts:
+    rows_in, documents, heldout, bytes_train, bytes_heldout (UTF-8 bytes of text), groups, shards. Facts: documents by
+    license. Raises UserError when more than `max_bad_rows` of the rows are unusable, or no document is left.
+    """
+    origin = origin or source
+    gate = _Gate(source, draft, max_bad_rows)
+    sink = _Sink(draft, limit or LimitConfig())
+    batch = _Batch(source, license, lang, holdout)
+    total = sink.limit.bytes
+    with ShardWriter(draft.path) as writer, progress(f"documents {source}", total, "B") as bar:
+        sink.writer = writer
+        for row in rows:
+            gate.rows += 1
+            if isinstance(row, BadRow):
+                gate.bad(row)
+                continue
+            try:
+                if not batch.add(row, min_characters):
+                    draft.drop(f"shorter than {min_characters} characters")
+            except Unusable as reason:
+                gate.bad(BadRow(str(reason), row.get("where") or (source, gate.rows), _show(row)))
+            if len(batch) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES or sink.might_reach(len(batch), batch.bytes):
+                bar.advance(sink.take(batch))
+                batch.clear()
+                if sink.full:
+                    break
+        if len(batch):
+            bar.advance(sink.take(batch))
+    gate.close()
+    if not sink.documents:
+        dropped = ", ".join(f"{count:,} {reason}" for reason, count in draft.drops.items())
+        raise UserError(
+            f'Source "{source}": {origin} gave no documents ({gate.rows:,} rows{": " + dropped if dropped else ""}); '
+            f"correct `read` or `columns`, or take the source out of the recipe."
+        )
+    draft.counts.update(rows_in=gate.rows, **sink.counts(), shards=writer.shards)
+    draft.facts["licenses"] = dict(sorted(sink.licenses.items()))
+
+
+def source_identity(config: SourceConfig) -> dict[str, Any]:
+    """What names the content behind a source without reading it, for the fingerprint of the step that does.
+
+    Files: their names, sizes and times of change. The Python installation: its version and the distributions looked at.
+    """
+    files: list[list[Any]] = []
+    installed: list[Any] = []
+    for entry in config.entries:
+        if entry.startswith(PYTHON):
+            installed.append(python_identity(parse_address(entry)))
+        else:
+            for file in find_files([entry], config.format):
+                facts = os.stat(file.path)
+                files.append([file.name, facts.st_size, facts.st_mtime_ns])
+    identity: dict[str, Any] = {"digest": fingerprint({"files": files, "python": installed})}
+    if files:
+        identity |= {"files": len(files), "bytes": sum(size for _, size, _ in files)}
+    if installed:
+        identity["python"] = installed
+    return identity
+
+
+@dataclass
+class _Gate:
+    """Counts rows and bad rows, and refuses a source that has too many of them."""
+
+    source: str
+    draft: Draft
+    max_bad_rows: float
+    rows: int = 0
+    bad_rows: int = 0
+    first: BadRow | None = None
+
+    def bad(self, row: BadRow) -> None:
+        self.bad_rows += 1
+        self.first = self.first or row
+        self.draft.drop(row.reason, {"where": _place(row.where), "row": row.sample})
+        if self.rows > _HOPELESS_AFTER and self.bad_rows > 2 * self.max_bad_rows * self.rows:
+            self._refuse("the first ")
+
+    def close(self) -> None:
+        if self.bad_rows > self.max_bad_rows * self.rows:
+            self._refuse("")
+
+    def _refuse(self, which: str) -> None:
+        assert self.first is not None
+        raise UserError(
+            f'Source "{self.source}": {self.bad_rows:,} of {which}{self.rows:,} rows cannot be used '
+            f"(max_bad_rows is {self.max_bad_rows:g}); the first is {_place(self.first.where)}: {self.first.reason}; "
+            f"mend the file, or raise max_bad_rows to go on without them."
+        )
+
+
+def _place(where: Where) -> str:
+    file, number = where
+    return printable(file, 500) if number is None else f"{printable(file, 500)} row {number}"
+
+
+def _show(row: Row) -> str:
+    content = row.get("text") if row.get("text") is not None else row.get("messages")
+    return printable(content if isinstance(content, str) else repr(content))
+
+
+@dataclass
+class _Batch:
+    """Checked rows as columns, until they are written together."""
+
+    source: str
+    license: str | None
+    lang: str | None
+    holdout: HoldoutConfig
+    digests: list[bytes] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    bytes: int = 0
+
+    def __post_init__(self) -> None:
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def clear(self) -> None:
+        self.digests, self.groups, self.sizes, self.bytes = [], [], [], 0
+        self.columns = {name: [] for name in SCHEMA.names if name != "source"}
+
+    def add(self, row: Row, min_characters: int) -> bool:
+        """Add a row; False when it is too short. Raises Unusable."""
+        text, messages = row.get("text"), None
+        if text is None and row.get("messages") is not None:
+            content, messages, size = encode_messages(row["messages"])
+            characters = sum(len(message["content"]) for message in messages)
+        else:
+            content = encode_text(text)
+            size, characters = len(content), len(text or "")
+        if characters < min_characters:
+            return False
+        digest = blake2b(content, digest_size=16).digest()
+        name = digest.hex()
+        group = _label(row.get("group")) or name
+        key = group_key(group, self.holdout.salt)
+        split = row.get("split") or split_of_key(key, self.holdout.share)
+        assert split in SPLITS, f"a row names the split {split!r}"
+        labels = _label(row.get("lang")) or self.lang, _label(row.get("license")) or self.license
+        values = (name, text, messages, *labels, row.get("parents") or [], group, split, _meta(row.get("meta")))
+        for column, value in zip(self.columns.values(), values, strict=True):
+            column.append(value)
+        self.digests.append(digest)
+        self.groups.append(key)
+        self.sizes.append(size)
+        self.bytes += size
+        return True
+
+    def table(self) -> pa.Table:
+        """The batch as a table of SCHEMA."""
+        columns = self.columns | {"source": [self.source] * len(self)}
+        return pa.table([pa.array(columns[f.name], type=f.type) for f in SCHEMA], schema=SCHEMA)
+
+
+def _label(value: Any) -> str | None:
+    """A license, language or group as clean text; None for what says nothing."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        value = json.dumps(value, sort_keys=True, default=str)
+    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+
+
+def _meta(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+@dataclass
+class _Sink:
+    """Takes batches: leaves out what was seen, stops at the limit, counts and writes."""
+
+    draft: Draft
+    limit: LimitConfig
+    writer: ShardWriter | None = None
+    documents: int = 0
+    heldout: int = 0
+    bytes: int = 0
+    bytes_heldout: int = 0
+    contents: SeenKeys = field(default_factory=SeenKeys)
+    groups: SeenKeys = field(default_factory=SeenKeys)
+    licenses: Counter[str] = field(default_factory=Counter)
+
+    def might_reach(self, rows: int, size: int) -> bool:
+        """Whether `rows` more documents of `size` bytes, were none a duplicate, would reach the limit.
+
+        A batch is taken as soon as it might, so that no row is read in vain and none is taken beyond the limit.
+        """
+        return (self.limit.documents is not None and self.documents + rows >= self.limit.documents) or (
+            self.limit.bytes is not None and self.bytes + size >= self.limit.bytes
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self.might_reach(0, 0)
+
+    def take(self, batch: _Batch) -> int:
+        """Write what is new in `batch`; returns the bytes of text written."""
+        keys_N = np.frombuffer(b"".join(batch.digests), dtype="<u8")[::2]
+        new_N = self.contents.add(keys_N)
+        for _ in range(len(batch) - int(new_N.sum())):
+            self.draft.drop("duplicate")
+        kept_K = np.flatnonzero(new_N)
+        if not len(kept_K):
+            return 0
+        table = batch.table()
+        if len(kept_K) < len(batch):
+            table = table.take(pa.array(kept_K))
+        sizes_K = np.array(batch.sizes)[kept_K]
+        self.groups.add(np.array(batch.groups, dtype=np.uint64)[kept_K])
+        size = self._count(table, sizes_K)
+        assert self.writer is not None
+        self.writer.write(table, size)
+        return size
+
+    def _count(self, table: pa.Table, sizes_K: np.ndarray) -> int:
+        heldout_K = np.array([split == "heldout" for split in table["split"].to_pylist()])
+        self.documents += len(table)
+        self.heldout += int(heldout_K.sum())
+        self.bytes += int(sizes_K.sum())
+        self.bytes_heldout += int(sizes_K[heldout_K].sum())
+        self.licenses.update(name or "unknown" for name in table["license"].to_pylist())
+        if len(self.draft.samples.setdefault("documents", [])) < _SAMPLES:
+            for row in table.slice(0, _SAMPLES).to_pylist():
+                shown = row["text"] or "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
+                self.draft.samples["documents"].append({"id": row["id"], "text": printable(shown, 400)})
+        return int(sizes_K.sum())
+
+    def counts(self) -> dict[str, int]:
+        return {
+            "documents": self.documents,
+            "heldout": self.heldout,
+            "bytes_train": self.bytes - self.bytes_heldout,
+            "bytes_heldout": self.bytes_heldout,
+            "groups": len(self.groups),
+        }

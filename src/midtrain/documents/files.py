@@ -1,0 +1,111 @@
+"""Which files a source means, in an order that depends on their names only.
+
+A folder is read with its subfolders and takes what is documents by its suffix; a glob or a file takes what is named,
+and a suffix nobody knows is then an error, not a silence. A file's `name` is its path below the folder (or below the
+fixed part of the glob), so that moving a data set does not change its groups or its identity.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from midtrain.core.errors import UserError
+
+_COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+_FORMATS = {
+    "parquet": (".parquet", ".pq"),
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "text": (".txt", ".text", ".md", ".markdown", ".rst"),
+}
+_IN_FOLDERS = tuple(s for suffixes in _FORMATS.values() for s in suffixes if s != ".json")
+"""Folders hold .json files that are not documents (manifests, settings); name those by a glob."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One file of a source."""
+
+    path: Path
+    name: str
+    """Path below the entry that named it, with forward slashes."""
+    format: str
+    """parquet, jsonl or text."""
+    compression: str | None
+    """gzip, zstd or None."""
+
+
+def find_files(entries: Iterable[str], format: str = "auto") -> list[SourceFile]:
+    """All files that `entries` (files, folders, globs) name, each once; raises UserError when an entry names none."""
+    found: dict[Path, SourceFile] = {}
+    for entry in entries:
+        count = 0
+        for path, name in _expand(entry):
+            file = _source_file(path, name, format)
+            found.setdefault(path.absolute(), file)
+            count += 1
+        if not count:
+            raise UserError(
+                f"{entry} holds no documents; files in a folder must end with {', '.join(_IN_FOLDERS)} "
+                f"(or these with .gz or .zst), or the source must say its format."
+                if os.path.isdir(entry)
+                else f"{entry} matches no file; correct `read`, or make the files first."
+            )
+    return list(found.values())
+
+
+def _expand(entry: str) -> Iterator[tuple[Path, str]]:
+    entry = os.path.expanduser(entry)
+    path = Path(entry)
+    if path.is_dir():
+        yield from _walk(path)
+    elif path.exists() or not glob.has_magic(entry):
+        if not path.exists():
+            raise UserError(f"{entry} does not exist; correct `read`, or make the file first.")
+        yield path, path.name
+    else:
+        fixed = []
+        for part in path.parts[:-1]:
+            if glob.has_magic(part):
+                break
+            fixed.append(part)
+        root = Path(*fixed)
+        for match in sorted(glob.glob(entry, recursive=True)):
+            if os.path.isfile(match):
+                yield Path(match), Path(match).relative_to(root).as_posix()
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, str]]:
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and _suffix(name)[0] in _IN_FOLDERS:
+                path = Path(folder, name)
+                yield path, path.relative_to(root).as_posix()
+
+
+def _suffix(name: str) -> tuple[str, str | None]:
+    """('.jsonl', 'gzip') for 'a.jsonl.gz'."""
+    stem, last = os.path.splitext(name.lower())
+    if last in _COMPRESSIONS:
+        return os.path.splitext(stem)[1], _COMPRESSIONS[last]
+    return last, None
+
+
+def _source_file(path: Path, name: str, format: str) -> SourceFile:
+    suffix, compression = _suffix(path.name)
+    if format == "auto":
+        formats = [known for known, suffixes in _FORMATS.items() if suffix in suffixes]
+        if not formats:
+            known = ", ".join(s for suffixes in _FORMATS.values() for s in suffixes)
+            raise UserError(
+                f"{path} has no suffix that names its format ({known}, also with .gz or .zst); "
+                f"say `format: text`, jsonl or parquet in the source, or leave the file out."
+            )
+        format = formats[0]
+    if format == "parquet" and compression:
+        raise UserError(f"{path} is a compressed Parquet file; decompress it (Parquet is compressed inside already).")
+    return SourceFile(path, name, format, compression)

@@ -1,0 +1,121 @@
+"""The document row: what every stage reads and writes, and what makes a row usable.
+
+A document is named by its content: the same text has the same id in every source, on every machine, so duplicates,
+lineage and held-out status can be followed by id alone. A text's id is BLAKE2b of its UTF-8 bytes; a chat's is BLAKE2b
+of a NUL followed by role NUL content NUL ... . No document holds a NUL, so the two never meet.
+
+Readers yield plain dicts (a `Row`) with any of: text, messages, group, license, lang, parents, split, meta, and
+`where` = (file, row number) for people; or a `BadRow` for what could not even be read. `collect` judges the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+ROLES = ("system", "user", "assistant", "tool")
+SPLITS = ("train", "heldout")
+MAX_ROW_BYTES = 256 << 20
+"""A longer row is unusable: no document is that long, and what lacks line ends must not fill the memory."""
+
+_MESSAGE = pa.struct([("role", pa.string()), ("content", pa.string())])
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("messages", pa.list_(_MESSAGE)),
+        ("source", pa.string()),
+        ("lang", pa.string()),
+        ("license", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("group", pa.string()),
+        ("split", pa.string()),
+        ("meta", pa.string()),
+    ]
+)
+
+Row = dict[str, Any]
+Where = tuple[str, int | None]
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that could not be read: why, where (file, row number) and how it looks."""
+
+    reason: str
+    where: Where
+    sample: str = ""
+
+
+class Unusable(Exception):
+    """Why a row is no document; `str()` of it is the reason it is counted under."""
+
+
+def encode_text(text: Any) -> bytes:
+    """The UTF-8 bytes of a usable text; raises Unusable."""
+    if text is None:
+        raise Unusable("missing text")
+    if not isinstance(text, str):
+        raise Unusable("text is not a string")
+    if not text or text.isspace():
+        raise Unusable("empty text")
+    return _encode(text)
+
+
+def encode_messages(messages: Any) -> tuple[bytes, list[dict[str, str]], int]:
+    """Check chat messages; returns (the bytes that are hashed, the messages as they are kept, bytes of content).
+
+    System messages without content say nothing and are left out. Raises Unusable.
+    """
+    if not isinstance(messages, list):
+        raise Unusable("messages are not a list")
+    kept: list[dict[str, str]] = []
+    pieces: list[bytes] = [b""]
+    size = 0
+    for message in messages:
+        role, content = _role_and_content(message)
+        if role == "system" and not content.strip():
+            continue
+        if not content.strip():
+            raise Unusable(f"a message of the {role} is empty")
+        encoded = _encode(content)
+        size += len(encoded)
+        pieces += [role.encode(), encoded]
+        kept.append({"role": role, "content": content})
+    if not kept:
+        raise Unusable("messages are empty")
+    if not any(message["role"] == "assistant" for message in kept):
+        raise Unusable("messages without an assistant")
+    return b"\0".join(pieces), kept, size
+
+
+def _role_and_content(message: Any) -> tuple[str, str]:
+    if not isinstance(message, dict):
+        raise Unusable("a message is not {role, content}")
+    role, content = message.get("role"), message.get("content")
+    if role not in ROLES:
+        raise Unusable("a message without a known role (system, user, assistant, tool)")
+    if message.get("tool_calls"):
+        raise Unusable("a message with tool_calls, which have no text")
+    if not isinstance(content, str):
+        raise Unusable("a message whose content is not a string")
+    return role, content
+
+
+def _encode(text: str) -> bytes:
+    if "\0" in text:
+        raise Unusable("NUL character")
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:
+        raise Unusable("lone surrogate") from None
+    if len(encoded) > MAX_ROW_BYTES:
+        raise Unusable("longer than 256 MiB")
+    return encoded
+
+
+def printable(text: str, length: int = 200) -> str:
+    """The beginning of `text` as valid UTF-8, for samples and messages."""
+    return text[:length].encode("utf-8", "backslashreplace").decode()
