@@ -1,0 +1,1 @@
+"""Families of generated problems: arithmetic, stories, lists and logic, each with its worked solution."""
