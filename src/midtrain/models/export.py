@@ -1,0 +1,103 @@
+"""A model folder any program of the field can read: config.json, safetensors, tokenizer, generation_config.json.
+
+The folder is written beside its place and renamed into it, so a reader finds all of it or nothing. Weights go through
+transformers' own saving (which knows each family's names on disk and stores tied matrices once) in the dtype asked
+for. RoPE parameters and the context are in the config the model was built from, so plain transformers builds the same
+rotations; our attention is a way to compute, not part of the model, and leaves no trace. A base that will be trained
+further also takes along where its schedule stopped and its optimizer's moments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from transformers import PreTrainedModel
+
+from midtrain.core.artifact import fsync_directory
+from midtrain.core.errors import UserError, disk_errors
+from midtrain.models.load import MOMENTS, TRAINING_STATE, quiet_transformers
+from midtrain.models.tokenizer import Tokenizer
+
+
+def export(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    path: Path | str,
+    *,
+    training_state: Mapping[str, Any] | None = None,
+    moments: Mapping[str, torch.Tensor] | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write `model` and `tokenizer` as a transformers folder at `path` (new, or an empty folder); returns it.
+
+    `moments` are `exp_avg.<parameter>` and `exp_avg_sq.<parameter>` tensors, stored in fp32. Raises UserError when
+    the folder already holds something or the disk refuses.
+    """
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path} already holds something; choose a new folder for the export.")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        making = path.parent / f".exporting-{path.name}-{uuid.uuid4().hex[:8]}"
+        try:
+            _write(model, tokenizer, making, dtype)
+            if training_state is not None:
+                (making / TRAINING_STATE).write_text(json.dumps(dict(training_state), indent=1) + "\n")
+            if moments is not None:
+                stored = {name: m.detach().to("cpu", torch.float32).contiguous() for name, m in moments.items()}
+                save_file(stored, making / MOMENTS, metadata={"format": "pt"})
+            _fsync(making)
+            os.replace(making, path)
+            fsync_directory(path.parent)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return path
+
+
+def _write(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype) -> None:
+    with quiet_transformers():
+        _repair_generation_config(model)
+        model.save_pretrained(folder, state_dict=_cast(model, dtype), max_shard_size="5GB")
+        tokenizer.hf.save_pretrained(folder)
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    config["dtype"] = str(dtype).removeprefix("torch.")
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def _cast(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The state dict on the CPU in `dtype`; tensors that share memory still share it, so they are stored once."""
+    cast: dict[tuple[int, tuple[int, ...]], torch.Tensor] = {}
+    state: dict[str, torch.Tensor] = {}
+    for name, tensor in model.state_dict().items():
+        key = (tensor.data_ptr(), tuple(tensor.shape))
+        if key not in cast:
+            cast[key] = tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype)
+        state[name] = cast[key]
+    return state
+
+
+def _repair_generation_config(model: PreTrainedModel) -> None:
+    """Some bases ship sampling settings without saying that they sample, which transformers refuses to write again."""
+    generation = model.generation_config
+    if generation is None:
+        return
+    try:
+        generation.validate(strict=True)
+    except ValueError:
+        generation.do_sample = True
+
+
+def _fsync(folder: Path) -> None:
+    for file in folder.iterdir():
+        with open(file, "rb") as handle:
+            os.fsync(handle.fileno())
+    fsync_directory(folder)
