@@ -9,6 +9,8 @@ neighbours correlated; rounds of a good integer mixer do not.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -36,30 +38,48 @@ class Permutation:
         bits = max(2, (size - 1).bit_length())
         bits += bits % 2
         self._half = np.uint64(bits // 2)
-        self._mask = np.uint64((1 << (bits // 2)) - 1)
-        self._keys = [np.uint64(derive_key(key, round_)) for round_ in range(_ROUNDS)]
+        self._keys = np.array([derive_key(key, round_) for round_ in range(_ROUNDS)], dtype=np.uint64)
 
     def __call__(self, indices: np.ndarray | int) -> np.ndarray | int:
         """Map indices in [0, size) to their places; an int gives an int, an array an int64 array."""
         if isinstance(indices, (int, np.integer)):
-            return int(self._walk(np.array([indices], dtype=np.uint64))[0])
-        return self._walk(np.asarray(indices).astype(np.uint64)).astype(np.int64)
+            return int(_walk(np.array([indices], dtype=np.uint64), np.uint64(self.size), self._half, self._keys)[0])
+        values = np.asarray(indices).astype(np.uint64)
+        return _walk(values, np.uint64(self.size), self._half, self._keys).astype(np.int64)
 
-    def _walk(self, values: np.ndarray) -> np.ndarray:
-        assert values.size == 0 or int(values.max()) < self.size
-        values = self._rounds(values)
-        outside = np.flatnonzero(values >= self.size)
-        while outside.size:
-            values[outside] = self._rounds(values[outside])
-            outside = outside[values[outside] >= self.size]
-        return values
 
-    def _rounds(self, values: np.ndarray) -> np.ndarray:
-        left, right = values >> self._half, values & self._mask
-        for key in self._keys:
-            mixed = right + key
-            mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
-            mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
-            mixed ^= mixed >> np.uint64(31)
-            left, right = right, left ^ (mixed & self._mask)
-        return (left << self._half) | right
+def permute_each(permutations: Sequence[Permutation], which: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """`permutations[which[i]](indices[i])` for all i at once, int64 [N].
+
+    The work per call is that of one permutation of N indices, however many permutations there are: a batch drawn
+    from fifty sources needs one pass, not fifty small ones.
+    """
+    sizes = np.array([one.size for one in permutations], dtype=np.uint64)
+    halves = np.array([one._half for one in permutations], dtype=np.uint64)
+    keys = np.array([one._keys for one in permutations], dtype=np.uint64).reshape(-1, _ROUNDS).T
+    values = np.asarray(indices).astype(np.uint64)
+    return _walk(values, sizes[which], halves[which], keys[:, which]).astype(np.int64)
+
+
+def _walk(values: np.ndarray, size: Any, half: Any, keys: np.ndarray) -> np.ndarray:
+    """The network, repeated where it leads out of range; `size` and `half` are scalars or [N], keys [6] or [6, N]."""
+    assert np.all(values < size)
+    values = _rounds(values, half, keys)
+    outside = np.flatnonzero(values >= size)
+    each = isinstance(size, np.ndarray)
+    while outside.size:
+        values[outside] = _rounds(values[outside], half[outside] if each else half, keys[:, outside] if each else keys)
+        outside = outside[values[outside] >= (size[outside] if each else size)]
+    return values
+
+
+def _rounds(values: np.ndarray, half: Any, keys: np.ndarray) -> np.ndarray:
+    mask = (np.uint64(1) << half) - np.uint64(1)
+    left, right = values >> half, values & mask
+    for key in keys:
+        mixed = right + key
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
+        mixed ^= mixed >> np.uint64(31)
+        left, right = right, left ^ (mixed & mask)
+    return (left << half) | right
