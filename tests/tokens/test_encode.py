@@ -148,7 +148,9 @@ def test_a_difference_between_the_engines_is_told_and_tokenizers_takes_over(caps
     encoder = Encoder(tokenizer())
     assert encoder.check(["the quick"])
     other = json.loads(backend().to_str())
-    lost = "".join(other["model"]["merges"].pop()).replace("\u0120", " ")  # an engine that forgets the last merge
+    forgotten = next(pair for pair in reversed(other["model"]["merges"]) if "".join(pair).isascii())
+    other["model"]["merges"].remove(forgotten)
+    lost = "".join(forgotten)
     encoder._fast = Encoder(tokenizer(tokenizers.Tokenizer.from_str(json.dumps(other))))._fast
     assert encoder.check(["zzz"])
     assert not encoder.check(["zzz", lost])
