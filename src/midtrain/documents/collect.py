@@ -106,7 +106,7 @@ def collect(
                     draft.drop(f"shorter than {min_characters} characters")
             except Unusable as reason:
                 gate.bad(BadRow(str(reason), row.get("where") or (source, gate.rows), _show(row)))
-            if len(batch) >= BATCH_ROWS or batch.bytes >= BATCH_BYTES or sink.might_reach(len(batch), batch.bytes):
+            if batch.full or sink.might_reach(len(batch), batch.bytes):
                 bar.advance(sink.take(batch))
                 batch.clear()
                 if sink.full:
@@ -207,6 +207,10 @@ class _Batch:
     def __len__(self) -> int:
         return len(self.digests)
 
+    @property
+    def full(self) -> bool:
+        return len(self.digests) >= BATCH_ROWS or self.bytes >= BATCH_BYTES
+
     def clear(self) -> None:
         self.digests, self.groups, self.sizes, self.bytes = [], [], [], 0
         self.columns = {name: [] for name in SCHEMA.names if name != "source"}
@@ -238,9 +242,11 @@ class _Batch:
         self.bytes += size
         return True
 
-    def table(self) -> pa.Table:
-        """The batch as a table of SCHEMA."""
+    def table(self, kept_K: np.ndarray) -> pa.Table:
+        """The rows at the indices `kept_K`, in order, as a table of SCHEMA."""
         columns = self.columns | {"source": [self.source] * len(self)}
+        if len(kept_K) < len(self):
+            columns = {name: [values[k] for k in kept_K] for name, values in columns.items()}
         return pa.table([pa.array(columns[f.name], type=f.type) for f in SCHEMA], schema=SCHEMA)
 
 
@@ -295,9 +301,7 @@ class _Sink:
         kept_K = np.flatnonzero(new_N)
         if not len(kept_K):
             return 0
-        table = batch.table()
-        if len(kept_K) < len(batch):
-            table = table.take(pa.array(kept_K))
+        table = batch.table(kept_K)
         sizes_K = np.array(batch.sizes)[kept_K]
         self.groups.add(np.array(batch.groups, dtype=np.uint64)[kept_K])
         size = self._count(table, sizes_K)

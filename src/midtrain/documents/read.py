@@ -27,6 +27,7 @@ from midtrain.documents.python_source import python_rows
 from midtrain.documents.schema import BadRow, Row, Where, printable
 
 _ROWS_AT_ONCE = 1024
+_decode_json = json.JSONDecoder().decode
 _LOOK_AT = 1000
 """A JSONL column that none of the first 1,000 rows has does not exist."""
 
@@ -131,7 +132,7 @@ def _parse(line: bytes | None) -> dict[str, Any] | None:
     if line is None:
         raise _BadLine("longer than 256 MiB")
     try:
-        record = json.loads(line.decode())
+        record = _decode_json(line.decode())
     except UnicodeDecodeError:
         raise _BadLine("invalid UTF-8") from None
     except (ValueError, RecursionError):  # ValueError: also a number of thousands of digits

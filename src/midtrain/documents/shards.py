@@ -1,8 +1,8 @@
 """Writes documents as Parquet shards in the order they come: part-00000.parquet, part-00001.parquet, ...
 
 A shard holds about 96 MB of text, so that a later stage has pieces to spread over cores and machines; a row group
-holds one batch, so that a reader needs the memory of one. Zstandard at level 1: level 3 made shards of English prose
-3 % smaller and writing a third slower.
+holds one batch, so that a reader needs the memory of one. Zstandard at level 1: on 7 MB of Python sources and their
+documentation, level 3 took 10 % less space and more than twice the time.
 """
 
 from __future__ import annotations
