@@ -269,6 +269,5 @@ def test_documents_keep_group_license_and_held_out_status():
     chat = to_document(train, form="chat")
     assert chat["text"] is None
     assert [m["role"] for m in chat["messages"]] == ["user", "assistant"]
-    assert chat["id"] != row["id"]
     (evaluation,) = draw("addition", 1, split="evaluation")
     assert to_document(evaluation)["split"] == "heldout"

@@ -74,7 +74,7 @@ class Problem:
 
 
 def to_document(problem: Problem, form: Form = "text") -> dict[str, Any]:
-    """The problem as a row of a documents artifact.
+    """The problem as a row for `documents.collect`, which names it (id) and its source.
 
     Its `group` is the problem's, so two wordings of the same operands are never on both sides of a split; an
     evaluation problem's row is marked `heldout`, so that it cannot be trained on by accident.
@@ -84,9 +84,7 @@ def to_document(problem: Problem, form: Form = "text") -> dict[str, Any]:
         content = {"text": None, "messages": problem.messages()}
     meta = {"problem": problem.id, "family": problem.family, "difficulty": problem.difficulty, "gold": problem.gold}
     return {
-        "id": fingerprint(content["text"] or content["messages"]),
         **content,
-        "source": "problems",
         "lang": problem.lang,
         "license": problem.license,
         "parents": [],
