@@ -32,6 +32,8 @@ class ProblemSetConfig(ProblemsConfig):
 
     split: Literal["evaluation"] = "evaluation"
     """Always the evaluation families and operands, on which nothing is trained."""
+    form: Literal["text", "chat"] = "text"
+    """How a problem is put: as the text a base model continues, or as a user's message."""
     max_new_tokens: int = Field(default=128, ge=1)
     """Where an answer is cut."""
     answer_bits: bool = True
