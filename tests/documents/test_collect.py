@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from midtrain.core.artifact import Draft, make_artifact
 from midtrain.core.errors import UserError
+from midtrain.documents import batch as batches
 from midtrain.documents import collect as door
 from midtrain.documents.collect import collect, collect_source, source_identity
 from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
@@ -104,7 +105,7 @@ def test_groups_are_counted_once(gather):
 
 @pytest.mark.parametrize("batch", [1, 3, 8192])
 def test_the_first_of_equal_documents_is_kept_across_batches(gather, monkeypatch, batch):
-    monkeypatch.setattr(door, "BATCH_ROWS", batch)
+    monkeypatch.setattr(batches, "BATCH_ROWS", batch)
     names = [0, 1, 0, 2, 2, 3, 1, 4, 0]
     draft, written = gather([{"text": f"t{n}", "meta": {"at": i}} for i, n in enumerate(names)])
     assert [json.loads(row["meta"])["at"] for row in written] == [0, 1, 3, 5, 7]
@@ -190,7 +191,7 @@ def test_a_source_without_documents_is_refused(gather, rows):
 
 @pytest.mark.parametrize("batch", [2, 8192])
 def test_limits_stop_reading_at_the_document_that_reaches_them(gather, monkeypatch, batch):
-    monkeypatch.setattr(door, "BATCH_ROWS", batch)
+    monkeypatch.setattr(batches, "BATCH_ROWS", batch)
 
     def endless():
         i = 0
@@ -208,7 +209,7 @@ def test_limits_stop_reading_at_the_document_that_reaches_them(gather, monkeypat
 
 
 def test_shards_are_cut_by_text_and_keep_the_order(gather, monkeypatch, tmp_path):
-    monkeypatch.setattr(door, "BATCH_ROWS", 10)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 10)
     monkeypatch.setattr(door, "ShardWriter", lambda folder: ShardWriter(folder, shard_bytes=3000))
     draft, written = gather(text_rows(100, size=100))
     assert draft.counts["shards"] == 4 == len(list(draft.path.glob("part-*.parquet")))

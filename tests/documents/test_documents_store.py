@@ -5,7 +5,7 @@ import pytest
 
 from midtrain.core.artifact import MANIFEST, make_artifact
 from midtrain.core.errors import UserError
-from midtrain.documents import collect as door
+from midtrain.documents import batch as batches
 from midtrain.documents.collect import collect
 from midtrain.documents.config import HoldoutConfig
 from midtrain.documents.store import Documents
@@ -13,7 +13,7 @@ from midtrain.documents.store import Documents
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(door, "BATCH_ROWS", 16)
+    monkeypatch.setattr(batches, "BATCH_ROWS", 16)
     chat = {
         "messages": [{"role": "user", "content": "\u00e4"}, {"role": "assistant", "content": "bc"}],
         "split": "train",

@@ -99,6 +99,8 @@ def installation(tmp_path):
     )
     distribution(site, "gamma", {"gamma.py": MODULE.replace("Alpha", "Gamma")})
     distribution(site, "midtrain", {"midtrain/__init__.py": MODULE.replace("Alpha", "Own")})
+    distribution(site, "odd", {"odd.py": MODULE.replace("Alpha", "Odd")})
+    write(site, {"odd-1.0.dist-info/METADATA": b"Name: odd\nVersion: 1\nAuthor: \xff\n"})
     write(site, {"broken-1.0.dist-info/METADATA": "", "nothing.dist-info/RECORD": ""})
     write(stdlib, {"json/decoder.py": MODULE.replace("Alpha", "Json"), "test/test_x.py": MODULE, "site.txt": "x"})
     return {"site": [site], "stdlib": stdlib}

@@ -89,6 +89,7 @@ def test_globs_lists_and_formats(tmp_path):
     (tmp_path / "code.py").write_text("print(1)\n")
     assert texts(tmp_path / "t*.jsonl") == ["three.jsonl", "two.jsonl"]
     assert texts([str(tmp_path / "two.jsonl"), str(tmp_path / "o*")]) == ["two.jsonl", "one.jsonl"]
+    assert texts([str(tmp_path / "two.jsonl"), str(tmp_path)]) == ["two.jsonl", "one.jsonl", "three.jsonl"]
     assert texts(tmp_path / "*.py", format="text") == ["print(1)\n"]
     with pytest.raises(UserError, match=r"code\.py has no suffix that names its format"):
         texts(tmp_path / "*.py")
@@ -104,7 +105,7 @@ def test_a_files_name_does_not_depend_on_where_its_folder_lies(tmp_path):
         (tmp_path / place / "sub").mkdir(parents=True)
         (tmp_path / place / "sub" / "a.txt").write_text("a")
     names = [
-        [file.name for file in files.find_files([str(tmp_path / place / tail)])]
+        [file.name for _, found in files.files_by_entry([str(tmp_path / place / tail)]) for file in found]
         for place in ("here", "there")
         for tail in ("", "**/*.txt", "s*/a.txt")
     ]

@@ -12,12 +12,10 @@ Memory: one batch (8 MB of text), and 16 bytes for each document (its content ke
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -27,31 +25,19 @@ from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.core.fingerprint import fingerprint
 from midtrain.core.progress import progress
+from midtrain.documents.batch import Batch
 from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
-from midtrain.documents.files import find_files
-from midtrain.documents.python_address import SCHEME as PYTHON
+from midtrain.documents.files import files_by_entry
 from midtrain.documents.python_address import parse_address
 from midtrain.documents.python_packages import python_identity
 from midtrain.documents.read import read_rows
-from midtrain.documents.schema import (
-    SCHEMA,
-    SPLITS,
-    BadRow,
-    Row,
-    Unusable,
-    Where,
-    encode_messages,
-    encode_text,
-    printable,
-)
+from midtrain.documents.schema import BadRow, Row, Unusable, Where, printable
 from midtrain.documents.seen import SeenKeys
 from midtrain.documents.shards import ShardWriter
-from midtrain.documents.split import group_key, split_of_key
 
-BATCH_ROWS = 8192
-BATCH_BYTES = 8 << 20
 _HOPELESS_AFTER = 1000
 _SAMPLES = 3
+_LICENSES = 100
 
 
 def collect_source(config: SourceConfig, *, source: str, holdout: HoldoutConfig, draft: Draft) -> None:
@@ -87,12 +73,13 @@ def collect(
 
     `license` and `lang` are for rows that name none; `origin` says for people where the rows come from. Counts:
     rows_in, documents, heldout, bytes_train, bytes_heldout (UTF-8 bytes of text), groups, shards. Facts: documents by
-    license. Raises UserError when more than `max_bad_rows` of the rows are unusable, or no document is left.
+    license (the 100 most frequent). Raises UserError when more than `max_bad_rows` of the rows are unusable, or no
+    document is left.
     """
     origin = origin or source
     gate = _Gate(source, draft, max_bad_rows)
     sink = _Sink(draft, limit or LimitConfig())
-    batch = _Batch(source, license, lang, holdout)
+    batch = Batch(source, license, lang, holdout)
     total = sink.limit.bytes
     with ShardWriter(draft.path) as writer, progress(f"documents {source}", total, "B") as bar:
         sink.writer = writer
@@ -121,7 +108,7 @@ def collect(
             f"correct `read` or `columns`, or take the source out of the recipe."
         )
     draft.counts.update(rows_in=gate.rows, **sink.counts(), shards=writer.shards)
-    draft.facts["licenses"] = dict(sorted(sink.licenses.items()))
+    draft.facts["licenses"] = dict(sink.licenses.most_common(_LICENSES))
 
 
 def source_identity(config: SourceConfig) -> dict[str, Any]:
@@ -131,13 +118,12 @@ def source_identity(config: SourceConfig) -> dict[str, Any]:
     """
     files: list[list[Any]] = []
     installed: list[Any] = []
-    for entry in config.entries:
-        if entry.startswith(PYTHON):
+    for entry, found in files_by_entry(config.entries, config.format):
+        if found is None:
             installed.append(python_identity(parse_address(entry)))
         else:
-            for file in find_files([entry], config.format):
-                facts = os.stat(file.path)
-                files.append([file.name, facts.st_size, facts.st_mtime_ns])
+            facts = [(file.name, os.stat(file.path)) for file in found]
+            files += [[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts]
     identity: dict[str, Any] = {"digest": fingerprint({"files": files, "python": installed})}
     if files:
         identity |= {"files": len(files), "bytes": sum(size for _, size, _ in files)}
@@ -188,82 +174,6 @@ def _show(row: Row) -> str:
 
 
 @dataclass
-class _Batch:
-    """Checked rows as columns, until they are written together."""
-
-    source: str
-    license: str | None
-    lang: str | None
-    holdout: HoldoutConfig
-    digests: list[bytes] = field(default_factory=list)
-    groups: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=dict)
-    bytes: int = 0
-
-    def __post_init__(self) -> None:
-        self.clear()
-
-    def __len__(self) -> int:
-        return len(self.digests)
-
-    @property
-    def full(self) -> bool:
-        return len(self.digests) >= BATCH_ROWS or self.bytes >= BATCH_BYTES
-
-    def clear(self) -> None:
-        self.digests, self.groups, self.sizes, self.bytes = [], [], [], 0
-        self.columns = {name: [] for name in SCHEMA.names if name != "source"}
-
-    def add(self, row: Row, min_characters: int) -> bool:
-        """Add a row; False when it is too short. Raises Unusable."""
-        text, messages = row.get("text"), None
-        if text is None and row.get("messages") is not None:
-            content, messages, size = encode_messages(row["messages"])
-            characters = sum(len(message["content"]) for message in messages)
-        else:
-            content = encode_text(text)
-            size, characters = len(content), len(text or "")
-        if characters < min_characters:
-            return False
-        digest = blake2b(content, digest_size=16).digest()
-        name = digest.hex()
-        group = _label(row.get("group")) or name
-        key = group_key(group, self.holdout.salt)
-        split = row.get("split") or split_of_key(key, self.holdout.share)
-        assert split in SPLITS, f"a row names the split {split!r}"
-        labels = _label(row.get("lang")) or self.lang, _label(row.get("license")) or self.license
-        values = (name, text, messages, *labels, row.get("parents") or [], group, split, _meta(row.get("meta")))
-        for column, value in zip(self.columns.values(), values, strict=True):
-            column.append(value)
-        self.digests.append(digest)
-        self.groups.append(key)
-        self.sizes.append(size)
-        self.bytes += size
-        return True
-
-    def table(self, kept_K: np.ndarray) -> pa.Table:
-        """The rows at the indices `kept_K`, in order, as a table of SCHEMA."""
-        columns = self.columns | {"source": [self.source] * len(self)}
-        if len(kept_K) < len(self):
-            columns = {name: [values[k] for k in kept_K] for name, values in columns.items()}
-        return pa.table([pa.array(columns[f.name], type=f.type) for f in SCHEMA], schema=SCHEMA)
-
-
-def _label(value: Any) -> str | None:
-    """A license, language or group as clean text; None for what says nothing."""
-    if value is None or value == "":
-        return None
-    if not isinstance(value, str):
-        value = json.dumps(value, sort_keys=True, default=str)
-    return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-
-
-def _meta(value: Any) -> str | None:
-    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-
-
-@dataclass
 class _Sink:
     """Takes batches: leaves out what was seen, stops at the limit, counts and writes."""
 
@@ -292,7 +202,7 @@ class _Sink:
         """Whether the limit is reached."""
         return self.might_reach(0, 0)
 
-    def take(self, batch: _Batch) -> int:
+    def take(self, batch: Batch) -> int:
         """Write what is new in `batch`; returns the bytes of text written."""
         keys_N = np.frombuffer(b"".join(batch.digests), dtype="<u8")[::2]
         new_N = self.contents.add(keys_N)

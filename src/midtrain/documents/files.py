@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midtrain.core.errors import UserError
+from midtrain.documents.python_address import SCHEME
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {
@@ -38,23 +39,27 @@ class SourceFile:
     """gzip, zstd or None."""
 
 
-def find_files(entries: Iterable[str], format: str = "auto") -> list[SourceFile]:
-    """All files that `entries` (files, folders, globs) name, each once; raises UserError when an entry names none."""
-    found: dict[Path, SourceFile] = {}
+def files_by_entry(entries: Iterable[str], format: str = "auto") -> Iterator[tuple[str, list[SourceFile] | None]]:
+    """(entry, its files) for every entry, each file under the first that names it; None for python:// addresses.
+
+    Raises UserError for an entry that names no file.
+    """
+    taken: set[Path] = set()
     for entry in entries:
-        count = 0
-        for path, name in _expand(entry):
-            file = _source_file(path, name, format)
-            found.setdefault(path.absolute(), file)
-            count += 1
-        if not count:
+        if entry.startswith(SCHEME):
+            yield entry, None
+            continue
+        files = [_source_file(path, name, format) for path, name in _expand(entry)]
+        if not files:
             raise UserError(
-                f"{entry} holds no documents; files in a folder must end with {', '.join(_IN_FOLDERS)} "
-                f"(or these with .gz or .zst), or the source must say its format."
-                if os.path.isdir(entry)
+                f"{entry} holds no documents; files in a folder must end with {', '.join(_IN_FOLDERS)}, "
+                f"these also with .gz or .zst: rename them, or name them by a glob and say their `format`."
+                if os.path.isdir(os.path.expanduser(entry))
                 else f"{entry} matches no file; correct `read`, or make the files first."
             )
-    return list(found.values())
+        new = [file for file in files if file.path.absolute() not in taken]
+        taken.update(file.path.absolute() for file in new)
+        yield entry, new
 
 
 def _expand(entry: str) -> Iterator[tuple[Path, str]]:

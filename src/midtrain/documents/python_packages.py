@@ -104,20 +104,22 @@ def find_packages(
 
     `site` and `stdlib` are the folders to look in (this interpreter's own when None).
     """
-    found = {_normal(package.name): package for package in _installed(site, stdlib)}
+    found: dict[str, Package] = {}
+    for package in _installed(site, stdlib):
+        found.setdefault(_normal(package.name), package)
     wanted = dict(found)
     if address.packages is not None:
         wanted = {}
         for name in address.packages:
-            package = _look_up(name, found)
-            if package is None:
+            named = _look_up(name, found)
+            if named is None:
                 known = [package.name for package in found.values()]
                 raise UserError(f'python://: no package "{name}" is installed here.{did_you_mean(name, known)}')
-            wanted[_normal(package.name)] = package
+            wanted[_normal(named.name)] = named
     for name in address.exclude:
-        package = _look_up(name, wanted)
-        if package is not None:
-            del wanted[_normal(package.name)]
+        named = _look_up(name, wanted)
+        if named is not None:
+            del wanted[_normal(named.name)]
     return [wanted[name] for name in sorted(wanted)]
 
 
@@ -133,11 +135,19 @@ def _installed(site: list[Path] | None, stdlib: Path | None) -> Iterator[Package
         site = [Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     for root in site:
         for distribution in distributions(path=[str(root)]):
-            metadata: Message | None = distribution.metadata  # type: ignore[assignment]
+            metadata = _metadata(distribution)
             name = metadata.get("Name") if metadata is not None else None
             if metadata is not None and name and _normal(name) != "midtrain":
                 version = metadata.get("Version") or "unknown"
                 yield Package(name, version, license_of(metadata), root, distribution)
+
+
+def _metadata(distribution: Distribution) -> Message | None:
+    """The metadata of a distribution; None when it has none that can be read."""
+    try:
+        return distribution.metadata  # type: ignore[return-value]
+    except UnicodeDecodeError:
+        return None
 
 
 def license_of(metadata: Message) -> str:
@@ -177,13 +187,16 @@ def _walk_stdlib(root: Path) -> Iterator[PackageFile]:
 
 
 def _listed(distribution: Distribution, root: Path) -> Iterator[PackageFile]:
-    record = distribution.read_text("RECORD")
-    if record is None:
+    try:
+        rows = list(csv.reader((distribution.read_text("RECORD") or "").splitlines()))
+    except (UnicodeDecodeError, csv.Error):
+        rows = []
+    if not rows:
         for top in (distribution.read_text("top_level.txt") or "").split():
             yield from _walk(root / top, root)
             yield from _walk(root / f"{top}.py", root)
         return
-    for row in csv.reader(record.splitlines()):
+    for row in rows:
         name = row[0] if row else ""
         if name.endswith((".py", *_PROSE)) and not name.startswith(("..", "/")):
             yield PackageFile(root / name, name, int(row[2]) if len(row) > 2 and row[2].isdigit() else None)

@@ -65,7 +65,7 @@ def _tasks(kind: str, package: Package) -> Iterator[_Task]:
 
 def _unit(text: str) -> float:
     """A number in [0, 1) that belongs to `text`."""
-    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "little") / 2.0**48
+    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=6).digest(), "little") / 2.0**48
 
 
 def _rows(kind: str, package: Package, file: PackageFile | None) -> Iterator[Row]:
@@ -124,7 +124,7 @@ def _read(file: PackageFile) -> str | None:
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
             return None
-        text = file.path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text = file.path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, UnicodeDecodeError):
         return None
     if not text.strip() or "\0" in text or _GENERATED.search(text, 0, _HEAD):

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from midtrain.core.errors import UserError
 from midtrain.documents.config import ColumnsConfig, SourceConfig
-from midtrain.documents.files import SourceFile, find_files
+from midtrain.documents.files import SourceFile, files_by_entry
 from midtrain.documents.lines import read_all, read_errors, read_lines
-from midtrain.documents.python_address import SCHEME, parse_address
+from midtrain.documents.python_address import parse_address
 from midtrain.documents.python_source import python_rows
 from midtrain.documents.schema import BadRow, Row, Where, printable
 
@@ -34,15 +34,15 @@ _LOOK_AT = 1000
 
 def read_rows(config: SourceConfig) -> Iterator[Row | BadRow]:
     """All rows of a source, entry by entry, files in the order of their names."""
-    for entry in config.entries:
-        if entry.startswith(SCHEME):
+    for entry, files in files_by_entry(config.entries, config.format):
+        if files is None:
             yield from python_rows(parse_address(entry))
-        else:
-            for file in find_files([entry], config.format):
-                for row in _READERS[file.format](file, config.columns):
-                    if config.group == "file" and isinstance(row, dict) and row.get("group") is None:
-                        row["group"] = file.name
-                    yield row
+            continue
+        for file in files:
+            for row in _READERS[file.format](file, config.columns):
+                if config.group == "file" and isinstance(row, dict) and row.get("group") is None:
+                    row["group"] = file.name
+                yield row
 
 
 class _Columns:
