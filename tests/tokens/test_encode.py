@@ -159,6 +159,18 @@ def test_a_difference_between_the_engines_is_told_and_tokenizers_takes_over(caps
     assert as_lists(*encoder.encode([lost])) == reference(encoder, [lost])
 
 
+def test_the_fast_engine_is_renewed_so_that_its_memory_stays_bounded(monkeypatch):
+    encoder = Encoder(tokenizer())
+    monkeypatch.setattr("midtrain.tokens.encode._RENEW_BYTES", 1_000_000)
+    text = _WORDS * 1_000
+    engines = []
+    for _ in range(40):
+        assert as_lists(*encoder.encode([text, "fox"]))[1] == reference(encoder, ["fox"])[0]
+        engines.append(id(encoder._fast))
+    renewals = sum(before != after for before, after in zip(engines, engines[1:], strict=False))
+    assert renewals == 40 * len((text + "fox").encode()) // 1_000_000
+
+
 def test_a_tokenizer_that_gigatoken_does_not_know_is_told(capsys):
     encoder = Encoder(tokenizer(backend(known_split=False)))
     assert encoder.engine == "tokenizers"

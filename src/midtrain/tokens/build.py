@@ -67,14 +67,18 @@ def build_store(documents: Documents, tokenizer: Tokenizer, draft: Draft, split:
     Counts: documents, tokens, bytes (UTF-8 of the texts), targets (tokens that can be learned), bytes_per_token.
     Facts: the tokenizer's digest, the engine that encoded and the number of texts on which both engines agreed.
     """
-    encoder = Encoder(tokenizer)
+    write_store(documents, Encoder(tokenizer), draft, split)
+
+
+def write_store(documents: Documents, encoder: Encoder, draft: Draft, split: str = "train") -> None:
+    """Like `build_store`, with an encoder that is already there."""
     tables = documents.tables(split, _COLUMNS)
     first = next(tables, None)
     if first is not None:
         encoder.check(excerpts(first["text"]))
     with disk_errors(draft.path), ExitStack() as stack:
         bar = stack.enter_context(progress("tokens", documents.count(split), "documents"))
-        writer = _Writer(draft, tokenizer, stack)
+        writer = _Writer(draft, encoder.tokenizer, stack)
         for table in _ahead(chain([first] if first is not None else [], tables)):
             writer.add(table, encode_table(encoder, table, writer.dtype))
             bar.advance(len(table))
