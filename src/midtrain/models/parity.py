@@ -1,8 +1,9 @@
 """Gates: what we train is what was loaded, and what we export is what we trained.
 
 A checkpoint read with a permuted head or an old rotation still has a plausible loss; only a comparison of numbers
-tells. `check_load` runs two random documents packed in one row through our attention and each alone through a fresh,
-plain transformers model: this proves at once that the weights are read alike and that documents do not see each other.
+tells. `check_load` runs two random documents packed in one row the way training does (our attention, the base model,
+the loss's own head) and each alone through a fresh, plain transformers model. That proves at once that the weights are
+read alike, that documents do not see each other, and that the loss is that of the family's own logits.
 `check_export` reads the written folder as a stranger would and compares weights bit by bit, then logits, rotations,
 tying and token ids. Both cost two forwards of some sixty tokens and one more copy of the weights, for a moment.
 """
@@ -19,6 +20,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from midtrain.core.errors import UserError
 from midtrain.models.attention import document_kwargs
+from midtrain.models.head import head_logits, output_head
 from midtrain.models.load import check_tied, check_vocabulary, embedding_rows, quiet_transformers, resolve_base
 from midtrain.models.rope import inverse_frequencies
 from midtrain.models.tokenizer import Tokenizer
@@ -54,8 +56,8 @@ def check_load(model: PreTrainedModel, path: str | Path) -> dict[str, float]:
             use_safetensors=True,
             trust_remote_code=False,
             local_files_only=True,
-        ).to(model.device)
-    facts = _compare(model, plain, str(folder), TOLERANCE[model.dtype])
+        )
+    facts = _compare(model, plain.to(model.device), str(folder), TOLERANCE[model.dtype])
     if (folder / "tokenizer.json").exists():
         facts["padded_rows"] = check_vocabulary(model, Tokenizer.load(folder))
     return facts
@@ -116,20 +118,21 @@ def _documents(model: PreTrainedModel) -> list[torch.Tensor]:
 
 
 def _packed_logits(model: PreTrainedModel, documents: list[torch.Tensor]) -> torch.Tensor:
-    """Logits [T, V] in fp32 of the documents packed in one row and computed by the model's own attention."""
+    """Logits [T, V] in fp32 as training sees them: documents packed in one row, base model, then the loss's head."""
     lengths = [len(ids) for ids in documents]
-    boundaries = torch.tensor([0, *torch.tensor(lengths).cumsum(0).tolist()], dtype=torch.int32, device=model.device)
+    boundaries = torch.tensor([0, *lengths]).cumsum(0)
     positions = torch.cat([torch.arange(n, device=model.device) for n in lengths])
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        logits = model(
+        hidden = model.base_model(
             input_ids=torch.cat(documents)[None],
             position_ids=positions[None],
             use_cache=False,
             attention_mask=None,
             **document_kwargs(boundaries, lengths, model.device),
-        ).logits[0]
+        ).last_hidden_state[0]
+        logits = head_logits(output_head(model), hidden)
     model.train(was_training)
     return logits.float()
 
