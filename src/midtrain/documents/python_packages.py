@@ -30,20 +30,20 @@ STDLIB = "stdlib"
 MAX_FILE_BYTES = 200_000
 _PROSE = (".md", ".rst", ".txt")
 _LEFT_OUT_FOLDERS = re.compile(
-    r"(?:^|/)(?:tests?|testing|_?tests?_.*|.*_tests?|_?vendor(?:ed)?|_vendored_packages|third_party|_?extern(?:al)?|"
-    r"site-packages|dist-packages|__pycache__|lib-dynload|config-[^/]*|_bundled|lib2to3|[^/]*\.(?:dist|egg)-info|\..*)/"
+    r"(?:^|/)(?:tests?|testing|_?tests?_[^/]*|[^/]*_tests?|_?vendor(?:ed)?|_vendored_packages|third_party|"
+    r"_?extern(?:al)?|site-packages|dist-packages|__pycache__|lib-dynload|config-[^/]*|_bundled|lib2to3|"
+    r"[^/]*\.(?:dist|egg)-info|\.[^/]*)/"
 )
 _LEFT_OUT_FILES = re.compile(
     r"(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|_?tests)\.py$|"
-    r"(?:^|/)(?:licen[cs]e|copying|notice|authors|patents|thirdparty|third.party|requirements|cmakelists|"
-    r"entry_points|top_level|sources|vendor)[^/]*$",
+    r"(?:^|/)(?:licen[cs]e|copying|notice|authors|credits|patents|third.?party|requirements|cmakelists|"
+    r"entry_points|top_level|sources|vendor)[^/]*\.(?:md|rst|txt)$",
     re.IGNORECASE,
 )
 _SPDX = {
     "MIT License": "MIT",
     "MIT": "MIT",
-    "BSD License": "BSD-3-Clause",
-    "BSD": "BSD-3-Clause",
+    "BSD License": "BSD",
     "Apache Software License": "Apache-2.0",
     "Apache 2.0": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
