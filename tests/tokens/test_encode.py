@@ -1,5 +1,6 @@
 """The fast path must be the tokenizer, not something like it: ids against `tokenizers`, whatever the text."""
 
+import itertools
 import json
 
 import numpy as np
@@ -161,14 +162,13 @@ def test_a_difference_between_the_engines_is_told_and_tokenizers_takes_over(caps
 
 def test_the_fast_engine_is_renewed_so_that_its_memory_stays_bounded(monkeypatch):
     encoder = Encoder(tokenizer())
-    monkeypatch.setattr("midtrain.tokens.encode._RENEW_BYTES", 1_000_000)
-    text = _WORDS * 1_000
+    monkeypatch.setattr("midtrain.tokens.encode._RENEW_BYTES", 10_000)
+    text = _WORDS * 10
     engines = []
     for _ in range(40):
         assert as_lists(*encoder.encode([text, "fox"]))[1] == reference(encoder, ["fox"])[0]
         engines.append(id(encoder._fast))
-    renewals = sum(before != after for before, after in zip(engines, engines[1:], strict=False))
-    assert renewals == 40 * len((text + "fox").encode()) // 1_000_000
+    assert 2 <= sum(before != after for before, after in itertools.pairwise(engines)) <= 5
 
 
 def test_a_tokenizer_that_gigatoken_does_not_know_is_told(capsys):

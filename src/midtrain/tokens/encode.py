@@ -14,8 +14,8 @@ never from a document's characters: `tokenizers` runs with `encode_special_token
 `split_special_tokens`), and gigatoken gets the same vocabulary without the special entries. Added tokens that are not
 special (runs of spaces in some code tokenizers) stay what they are: vocabulary.
 
-gigatoken remembers every word it has met: 0.5 to 1 byte of memory per byte of source code, 7 per byte of random letters,
-and it never forgets. So it is loaded afresh after each gibibyte of text (a few tenths of a second).
+gigatoken remembers every word it has met and never forgets: up to 1 byte of memory per byte of source code, 7 per byte
+of random letters. So it is loaded afresh after each gibibyte of text (a few tenths of a second).
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _EXCERPT_CHARACTERS = 2_000
 _EXCERPTS_CHARACTERS = 128_000
-_FALLBACK_DOCUMENTS = 1_000
 _RENEW_BYTES = 1 << 30
 
 _NASTY = (
@@ -66,7 +65,7 @@ class Encoder:
     """A tokenizer's text path: columns of documents in, flat arrays of ids out.
 
     `engine` is "gigatoken" or "tokenizers"; `parity_documents` counts the texts on which the two were compared and
-    found equal (0 when gigatoken is not in use).
+    found equal (0 when gigatoken is not in use); `batch_documents` is how many texts `tokenizers` gets at once.
     """
 
     def __init__(self, tokenizer: Tokenizer, engine: Literal["gigatoken", "tokenizers"] = "gigatoken"):
@@ -74,6 +73,7 @@ class Encoder:
         self.tokenizer = tokenizer
         self.engine = engine
         self.parity_documents = 0
+        self.batch_documents = 1_000
         self._specification = tokenizer.hf.backend_tokenizer.to_str()
         self._reference = tokenizers.Tokenizer.from_str(self._specification)
         self._reference.encode_special_tokens = True
@@ -146,9 +146,9 @@ class Encoder:
     def _encode_reference(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         ids: list[np.ndarray] = []
         lengths = np.empty(len(texts), np.int64)
-        for start in range(0, len(texts), _FALLBACK_DOCUMENTS):
+        for start in range(0, len(texts), self.batch_documents):
             batch = self._reference.encode_batch_fast(
-                texts[start : start + _FALLBACK_DOCUMENTS], add_special_tokens=False
+                texts[start : start + self.batch_documents], add_special_tokens=False
             )
             lists = [encoding.ids for encoding in batch]
             lengths[start : start + len(lists)] = [len(one) for one in lists]
