@@ -120,14 +120,8 @@ def _leak(model: PreTrainedModel, documents: list[torch.Tensor]) -> float:
             other = [ids.flip(0).roll(1) if i == changed else ids for i, ids in enumerate(documents)]
             after = _hidden(model, other).split(LENGTHS)
             assert not torch.equal(before[changed], after[changed])
-            worst = max(
-                worst,
-                *(
-                    float((a - b).abs().max())
-                    for i, (a, b) in enumerate(zip(before, after, strict=True))
-                    if i != changed
-                ),
-            )
+            differences = [float((a - b).abs().max()) for a, b in zip(before, after, strict=True)]
+            worst = max(worst, *(difference for i, difference in enumerate(differences) if i != changed))
     return worst
 
 

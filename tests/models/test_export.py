@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from midtrain.core.errors import UserError
 from midtrain.models.config import RopeConfig
 from midtrain.models.export import export
-from midtrain.models.load import load_model, load_moments, training_state
+from midtrain.models.load import init_model, load_model, load_moments, training_state
 from midtrain.models.parity import ParityError, check_export, check_load
 
 
@@ -23,6 +23,7 @@ def test_plain_transformers_reads_it(tiny, tokenizer, tmp_path):
     text = (folder / "config.json").read_text()
     assert "midtrain" not in text
     assert str(tmp_path) not in text
+    assert json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
     plain = AutoModelForCausalLM.from_pretrained(folder)
     assert plain.dtype == torch.float32
     ids = AutoTokenizer.from_pretrained(folder)("the question is 42", return_tensors="pt").input_ids
@@ -46,6 +47,9 @@ def test_rope_and_context_survive(tiny, tokenizer, tmp_path):
     model = load_model(tiny, context=256, rope=rope)
     folder = export(model, tokenizer, tmp_path / "long")
     assert check_export(folder, model, tokenizer)["inv_freq"] == 0.0
+    written = json.loads((folder / "config.json").read_text())  # for programs older than rope_parameters
+    assert written["rope_theta"] == 50_000.0
+    assert written["rope_scaling"] == {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
     plain = AutoModelForCausalLM.from_pretrained(folder)
     assert torch.equal(plain.model.rotary_emb.inv_freq, model.model.rotary_emb.inv_freq)
     assert plain.model.rotary_emb.attention_scaling == model.model.rotary_emb.attention_scaling
@@ -130,5 +134,29 @@ def test_check_export_finds_a_changed_weight_and_another_tokenizer(tiny, tokeniz
     content = json.loads((folder / "tokenizer.json").read_text())
     content["model"]["merges"] = content["model"]["merges"][:-20]
     (folder / "tokenizer.json").write_text(json.dumps(content))
-    with pytest.raises(ParityError, match="other ids"):
+    with pytest.raises(ParityError, match="not the one used in training"):
         check_export(folder, model, tokenizer)
+
+
+def test_check_export_finds_a_tokenizer_that_transformers_would_read_otherwise(tiny, tokenizer, tmp_path):
+    model = load_model(tiny)
+    folder = export(model, tokenizer, tmp_path / "out")
+    file = folder / "tokenizer_config.json"
+    config = json.loads(file.read_text()) | {"tokenizer_class": "GPT2Tokenizer"}  # brings a split of its own
+    config.pop("backend", None)
+    file.write_text(json.dumps(config))
+    with pytest.raises(ParityError, match="AutoTokenizer gives other ids"):
+        check_export(folder, model, tokenizer)
+
+
+def test_partial_rotation_survives(tokenizer, tmp_path):
+    fields = {"model_type": "phi3", "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1}
+    fields |= {"num_attention_heads": 4, "rope_parameters": {"rope_theta": 2e4, "partial_rotary_factor": 0.5}}
+    scaling = {"rope_type": "longrope", "factor": 2.0, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    for number, extra in enumerate(({}, {**scaling, "original_max_position_embeddings": 32})):
+        rope = fields["rope_parameters"] | extra
+        model = init_model({**fields, "rope_parameters": rope, "max_position_embeddings": 64}, tokenizer, seed=0)
+        folder = export(model, tokenizer, tmp_path / str(number))
+        check_export(folder, model, tokenizer)
+        assert load_model(folder).config.rope_parameters["partial_rotary_factor"] == 0.5
+        assert load_model(folder).config.rope_parameters["rope_theta"] == 2e4

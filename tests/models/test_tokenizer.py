@@ -1,5 +1,6 @@
 """Tokenizers: what stands around a text is found by asking, and a trained one is exact and known by its digest."""
 
+import json
 import shutil
 
 import pytest
@@ -38,6 +39,19 @@ def test_a_document_has_what_the_tokenizer_adds_and_an_end(post_processor, speci
     tokenizer = Tokenizer.of(word_level(post_processor, **special))
     assert tokenizer.encode(["word"]) == [expected]
     assert tokenizer.encode_pieces(["word"]) == [[4]]
+
+
+@pytest.mark.parametrize("name", ["GPT2Tokenizer", "GPTNeoXTokenizerFast", "LlamaTokenizerFast"])
+def test_the_file_decides_and_not_the_class_named_beside_it(tokenizer, tmp_path, name):
+    tokenizer.hf.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    config = json.loads(file.read_text()) | {"tokenizer_class": name}
+    del config["backend"]
+    file.write_text(json.dumps(config))
+    again = Tokenizer.load(tmp_path)
+    text = "x 1999\n    = y"
+    assert again.digest == tokenizer.digest
+    assert again.encode([text]) == tokenizer.encode([text])
 
 
 def test_saved_truncation_and_padding_are_off():

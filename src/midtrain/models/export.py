@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,32 @@ def _write(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: to
         _repair_generation_config(model)
         model.save_pretrained(folder, state_dict=_cast(model, dtype), max_shard_size="5GB")
         tokenizer.hf.save_pretrained(folder)
-    file = folder / "config.json"
-    config = json.loads(file.read_text())
-    config["dtype"] = str(dtype).removeprefix("torch.")
-    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    _edit(folder / "config.json", lambda config: config | {"dtype": str(dtype).removeprefix("torch.")} | _rope(config))
+    _edit(folder / "tokenizer_config.json", _known_class)
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    """The RoPE parameters once more under the names that programs from before transformers 5 read.
+
+    Such a program finds no `rope_theta`, takes 10000 and says nothing. (Rotations by layer type had other names in
+    every family and are left alone.)
+    """
+    parameters = config.get("rope_parameters") or {}
+    if "rope_theta" not in parameters:
+        return {}
+    named = {key: parameters[key] for key in ("rope_theta", "partial_rotary_factor") if key in parameters}
+    scaling = {key: value for key, value in parameters.items() if key not in named}
+    return named | ({"rope_scaling": scaling} if scaling.get("rope_type", "default") != "default" else {})
+
+
+def _known_class(config: dict[str, Any]) -> dict[str, Any]:
+    """The name under which every version of transformers reads tokenizer.json as it stands."""
+    newer = config.get("tokenizer_class") == "TokenizersBackend"
+    return config | {"tokenizer_class": "PreTrainedTokenizerFast"} if newer else config
+
+
+def _edit(file: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    file.write_text(json.dumps(change(json.loads(file.read_text())), indent=2, sort_keys=True, ensure_ascii=False))
 
 
 def _cast(model: PreTrainedModel, dtype: torch.dtype) -> dict[str, torch.Tensor]:

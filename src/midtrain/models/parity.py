@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from midtrain.core.errors import UserError
 from midtrain.models.attention import document_kwargs
@@ -31,7 +31,7 @@ TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-10, torch.bfloat16: 4e-2, to
 _LENGTHS = (37, 23)
 _SAMPLES = (
     "The quick brown fox jumps over 12345 lazy dogs.",
-    "  def f(x):\n\treturn x ** 2  # caf\u00e9 \u4f60\u597d \U0001f600\n\n\n",
+    "  def f(x):\n\treturn x ** 2  # caf\u00e9 e\u0301 \u4f60\u597d \U0001f600\n\n\n",
     "",
 )
 
@@ -77,8 +77,15 @@ def check_export(path: str | Path, model: PreTrainedModel, tokenizer: Tokenizer)
     _check_weights(model, plain, stored, str(folder))
     facts = _compare(model, plain.to(model.device, model.dtype), str(folder), TOLERANCE[stored])
     again = Tokenizer.load(folder)
-    if again.encode(_SAMPLES) != tokenizer.encode(_SAMPLES) or again.digest != tokenizer.digest:
-        raise ParityError(f"{folder}: the saved tokenizer gives other ids than the one used in training.")
+    if again.digest != tokenizer.digest:
+        raise ParityError(f"{folder}: the saved tokenizer is not the one used in training.")
+    with quiet_transformers():
+        stranger = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    if [stranger.encode(text, add_special_tokens=False) for text in _SAMPLES] != tokenizer.encode_pieces(_SAMPLES):
+        raise ParityError(
+            f"{folder}: transformers' AutoTokenizer gives other ids than training used (for some families it puts the "
+            f"family's own tokenizer in place of the saved one); use another model_type than {model.config.model_type}."
+        )
     facts["padded_rows"] = check_vocabulary(plain, again)
     return facts
 

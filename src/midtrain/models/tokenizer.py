@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as Backend
@@ -73,8 +74,13 @@ class Tokenizer:
         folder = resolve_base(path)
         if not any(folder.glob("tokenizer*")):
             raise UserError(f"{folder} has no tokenizer (no tokenizer.json); add the tokenizer's files to it.")
+        # tokenizer.json is what the base was trained with. AutoTokenizer would read it through the class that
+        # tokenizer_config.json names, and some classes (GPT2Tokenizer, GPTNeoXTokenizer) put their own split in place
+        # of the file's: other ids, and no word about it.
+        literal = (folder / "tokenizer.json").exists()
+        kind: Any = PreTrainedTokenizerFast if literal else AutoTokenizer
         try:
-            hf = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False, local_files_only=True)
+            hf = kind.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         except Exception as error:  # tokenizers raises bare Exceptions for a damaged file
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(f"The tokenizer in {folder} cannot be read ({first}); fetch its files again.") from error
