@@ -163,7 +163,7 @@ def main() -> None:
     options = arguments("tokenize_vs_tokenizers", "Documents to a token store, against Hugging Face tokenizers.")
     os.environ["TOKENIZERS_PARALLELISM"] = "true"
     be_quiet()
-    size, part, rounds = (40_000_000, 6_000_000, 2) if options.quick else (200_000_000, 25_000_000, 3)
+    size, part, rounds = (150_000_000, 6_000_000, 2) if options.quick else (250_000_000, 25_000_000, 3)
     result = Result("tokenize_vs_tokenizers", "text to a token store", "MB/s", peer_name="tokenizers encode_batch_fast")
     table: list[tuple[Any, ...]] = [
         ("vocabulary", "ours MB/s", "peer MB/s", "ratio", "ours MB", "peer MB", "ids equal")

@@ -70,7 +70,7 @@ def reference(encoder, texts):
 
 def test_nasty_texts_are_encoded_as_transformers_does(fast, slow):
     for encoder in (fast, slow):
-        texts = nasty_texts(encoder.tokenizer.hf.backend_tokenizer.to_str())
+        texts = nasty_texts(encoder.tokenizer.hf.backend_tokenizer)
         assert as_lists(*encoder.encode(texts)) == reference(encoder, texts)
 
 
@@ -196,5 +196,5 @@ def test_excerpts_are_bounded_beginnings():
     texts = pa.chunked_array([["short", None], ["x" * 5_000] * 200])
     chosen = excerpts(texts)
     assert chosen[0] == "short"
-    assert set(map(len, chosen[1:])) == {2_000}
-    assert 128_000 <= sum(map(len, chosen)) < 130_000
+    assert set(map(len, chosen[1:])) == {500}
+    assert 64_000 <= sum(map(len, chosen)) < 65_000
