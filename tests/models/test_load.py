@@ -265,3 +265,27 @@ def test_training_state_and_moments_are_optional_and_checked(tiny):
     save_file({"momentum.a": torch.ones(1)}, tiny / "optimizer.safetensors")
     with pytest.raises(UserError, match="not a moment"):
         load_moments(tiny)
+
+
+def test_the_hub_gives_weights_and_tokenizer_but_no_pickle_and_no_code(tmp_path, monkeypatch):
+    import fnmatch
+
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    asked = {}
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda repo, **k: asked.update(k, repo=repo) or tmp_path)
+    assert resolve_base("org/name@v1.0") == tmp_path
+    assert (asked["repo"], asked["revision"]) == ("org/name", "v1.0")
+    files = ["config.json", "model-00001-of-00002.safetensors", "tokenizer.model", "pytorch_model.bin", "modeling.py"]
+    files.append("original/model.safetensors")
+    taken = [f for f in files if any(fnmatch.fnmatch(f, p) for p in asked["allow_patterns"])]
+    taken = [f for f in taken if not any(fnmatch.fnmatch(f, p) for p in asked["ignore_patterns"])]
+    assert taken == files[:3]
+
+    def unreachable(repo, **_):
+        raise LocalEntryNotFoundError("no network\nat all")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
+    with pytest.raises(UserError, match="org/name is not a folder here, and the Hub cannot be reached"):
+        resolve_base("org/name")
