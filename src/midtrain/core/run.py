@@ -4,7 +4,7 @@
     decisions.jsonl   what changed the run from inside; never cut
     lock              held (flock) by the one process that works on it
     journal.jsonl     append-only: metrics, events, decisions, one JSON object a line
-    control.json      what a person asked of it: {"stop": true}
+    control.json      what a person asked of it: {"stop": true}, {"remix": {"web": 0.4, "code": 0.6}}
     checkpoints/      step-00000040/, ... each an Artifact
     manifest.json     written at the end: from then on the run is an Artifact too
 
@@ -129,7 +129,15 @@ class Run:
 
     def stop_requested(self) -> bool:
         """Whether someone asked this run to stop (see `request_stop`)."""
-        return (self.path / _CONTROL).exists()
+        return bool(_read_control(self.path).get("stop"))
+
+    def remix_requested(self) -> dict[str, float] | None:
+        """The weights someone asked this run to go on with (see `request_remix`), or None."""
+        return _read_control(self.path).get("remix")
+
+    def remix_answered(self) -> None:
+        """Take the request for a remix off the list, once it is decided or refused."""
+        _change_control(self.path, remix=None)
 
     def decisions(self) -> list[dict[str, Any]]:
         """Every decision ever made in this run: {step, from_block, change, reason}, in order."""
@@ -148,7 +156,8 @@ class Run:
             ahead.append("decision", **made)
             with open(ahead.path, "rb") as file:
                 os.fsync(file.fileno())
-        self.journal.append("decision", **made)
+        if all(entry["step"] != step for entry in self.journal.read("decision")):
+            self.journal.append("decision", **made)
         return made
 
     @contextmanager
@@ -205,7 +214,29 @@ class Run:
 
 def request_stop(path: Path | str) -> None:
     """Ask the run at `path` to save a checkpoint and stop."""
-    write_atomically(Path(path) / _CONTROL, json.dumps({"stop": True}))
+    _change_control(Path(path), stop=True)
+
+
+def request_remix(path: Path | str, weights: Mapping[str, float]) -> None:
+    """Ask the run at `path` to go on with other mixture weights from its next block."""
+    _change_control(Path(path), remix=dict(weights))
+
+
+def _read_control(path: Path) -> dict[str, Any]:
+    """What is asked of the run at `path`; nothing when no file says so."""
+    try:
+        return json.loads((path / _CONTROL).read_text())
+    except FileNotFoundError:
+        return {}
+
+
+def _change_control(path: Path, **asked: Any) -> None:
+    """Add to what is asked of a run, or take away what is None."""
+    asked = {key: value for key, value in {**_read_control(path), **asked}.items() if value is not None}
+    if asked:
+        write_atomically(path / _CONTROL, json.dumps(asked))
+    else:
+        (path / _CONTROL).unlink(missing_ok=True)
 
 
 def is_sealed(path: Path | str) -> bool:
