@@ -15,7 +15,7 @@ from pydantic import Field, field_validator, model_validator
 from midtrain.core.config import Config
 from midtrain.core.errors import did_you_mean
 from midtrain.documents.config import HoldoutConfig, SourceConfig
-from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig
+from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig, require_measured
 from midtrain.models.config import BaseConfig
 from midtrain.training.config import StageConfig
 from midtrain.verify.config import ProblemsConfig
@@ -37,6 +37,13 @@ class ControlConfig(Config):
     """The old mixture, by source; replaces the mixture of every stage."""
 
 
+class ExportConfig(Config):
+    """What is written beside the weights of the result."""
+
+    moments: bool = False
+    """Also export the optimizer's moments (two more copies of the weights), so that a later anneal can keep them."""
+
+
 class RecipeConfig(Config):
     """A whole mid-training run."""
 
@@ -56,6 +63,8 @@ class RecipeConfig(Config):
     """What is done to the model, in order."""
     control: ControlConfig | None = None
     """The old-mix anneal at equal tokens; without one, no verdict can tell new data from a lower learning rate."""
+    export: ExportConfig = ExportConfig()
+    """What is written beside the weights of the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured on the parent, the control and the result."""
     guard: GuardConfig = GuardConfig()
@@ -95,6 +104,9 @@ class RecipeConfig(Config):
                 self._require_source(source, "control.weights")
         if self.target is not None and self.control is None and "control" in self.target.better_than:
             raise ValueError("target.better_than names the control, but there is no control; add control.weights")
+
+        documents = [name for name, source in self.sources.items() if not isinstance(source, ProblemSourceConfig)]
+        require_measured(self.evaluation.capabilities(documents), self.guard, self.target)
         return self
 
     def _require_source(self, source: str, where: str) -> None:

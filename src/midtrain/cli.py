@@ -1,0 +1,203 @@
+"""The command line: one verb per thing a person does, and no logic.
+
+Every verb imports its room when it is called, so that --help answers at once. Exit codes: 0 done, 1 a check failed
+(guard broken, target missed), 2 bad input (one sentence on standard error), 130 stopped on request with a checkpoint.
+"""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from midtrain.core.errors import MidtrainError
+
+app = typer.Typer(
+    name="midtrain",
+    help="From a base language model and a token budget to a better base model, with the evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+RecipePath = Annotated[Path, typer.Argument(help="The recipe file (YAML).", metavar="RECIPE")]
+RunFolder = Annotated[Path, typer.Argument(help="The run's folder, such as runs/quickstart.", metavar="RUN")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one field: stages.anneal.tokens=2M (repeatable).", metavar="FIELD=VALUE"),
+]
+Out = Annotated[Path | None, typer.Option(help="The run's folder (default: runs/NAME).")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines, and nothing else.")]
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.", metavar="FILE")] = Path("recipe.yaml"),
+    base: Annotated[str, typer.Option(help="The base: a folder, a Hub id or asset://tiny-base.")] = "asset://tiny-base",
+) -> None:
+    """Write a commented recipe to start from.
+
+    Example: midtrain init my.yaml --base ./SmolLM2-135M
+    """
+    from midtrain.recipe.starter import write_starter
+
+    print(write_starter(path, base))
+
+
+@app.command()
+def plan(recipe: RecipePath, set_: Set = None, out: Out = None, json: Json = False) -> None:
+    """Show what a recipe will read, train and cost, before anything is spent.
+
+    Example: midtrain plan recipes/quickstart.yaml --set stages.anneal.tokens=2M
+    """
+    _quiet(json)
+    from midtrain.recipe.load import load_recipe
+    from midtrain.recipe.plan import make_plan
+    from midtrain.recipe.show import plan_text
+
+    made = make_plan(load_recipe(recipe, set_), out)
+    _print(jsonlib.dumps(made.to_json(), indent=1) if json else plan_text(made))
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    set_: Set = None,
+    out: Out = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this step, or after all under it: tokens.")] = None,
+    json: Json = False,
+) -> None:
+    """Make what is missing of a recipe, and nothing else; run it again to go on after a stop.
+
+    Example: midtrain run recipes/quickstart.yaml --until tokens
+    """
+    _quiet(json)
+    from midtrain.recipe.load import load_recipe
+    from midtrain.recipe.run import run_recipe
+    from midtrain.recipe.show import outcome_text
+
+    outcome = run_recipe(load_recipe(recipe, set_), out, until)
+    _print(jsonlib.dumps(outcome.to_json(), indent=1) if json else outcome_text(outcome))
+    outcome.check()
+
+
+@app.command()
+def status(folder: RunFolder, json: Json = False) -> None:
+    """Show which steps of a run are done, running or missing, and why.
+
+    Example: midtrain status runs/quickstart
+    """
+    _quiet(json)
+    from midtrain.recipe.run import run_status
+    from midtrain.recipe.show import status_text
+
+    found = run_status(folder)
+    _print(jsonlib.dumps(found, indent=1) if json else status_text(found))
+
+
+@app.command()
+def stop(folder: RunFolder) -> None:
+    """Ask a running recipe to save a checkpoint and stop.
+
+    Example: midtrain stop runs/quickstart
+    """
+    from midtrain.recipe.run import stop_run
+
+    _print(stop_run(folder))
+
+
+@app.command()
+def report(folder: RunFolder, json: Json = False) -> None:
+    """Write the report of a finished run again, and say where it is.
+
+    Example: midtrain report runs/quickstart
+    """
+    _quiet(json)
+    from midtrain.recipe.run import write_report_again
+
+    path, scores = write_report_again(folder)
+    _print(jsonlib.dumps(scores, indent=1) if json else f"The report is at {path}")
+
+
+@app.command()
+def inspect(
+    folder: RunFolder,
+    step: Annotated[int, typer.Option(help="The optimizer step, from 1.", min=1)],
+    stage: Annotated[str | None, typer.Option(help="The stage (default: the first).")] = None,
+    arm: Annotated[str, typer.Option(help="ours or control.")] = "ours",
+    seed: Annotated[int | None, typer.Option(help="The seed (default: the first).")] = None,
+    text: Annotated[bool, typer.Option(help="Show the text of each span.")] = True,
+    json: Json = False,
+) -> None:
+    """Print the documents and spans behind one training step.
+
+    Example: midtrain inspect runs/quickstart --step 12 --stage anneal
+    """
+    _quiet(json)
+    from midtrain.recipe.inspect import inspect_step
+    from midtrain.recipe.show import inspect_text
+
+    found = inspect_step(folder, step=step, stage=stage, arm=arm, seed=seed, text=text)
+    _print(jsonlib.dumps(found, indent=1, ensure_ascii=False) if json else inspect_text(found))
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """Check what this machine has and how fast it is.
+
+    Example: midtrain doctor
+    """
+    _quiet(json)
+    from midtrain.recipe.doctor import examine
+    from midtrain.recipe.show import doctor_text
+
+    found = examine()
+    _print(jsonlib.dumps(found, indent=1) if json else doctor_text(found))
+
+
+@app.command()
+def schema() -> None:
+    """Print the recipe's JSON schema, for editors.
+
+    Example: midtrain schema > recipe.schema.json
+    """
+    from midtrain.recipe.load import json_schema
+
+    _print(json_schema().rstrip())
+
+
+def _quiet(json: bool) -> None:
+    from midtrain.core.progress import be_quiet
+
+    be_quiet(json)
+
+
+def _print(text: Any) -> None:
+    print(text, flush=True)
+
+
+def main() -> None:
+    """Run the command line; what a person did wrong is one sentence and exit code 2."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
+    try:
+        app()
+    except MidtrainError as error:
+        print(f"midtrain: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("midtrain: interrupted; run the same command again to go on.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""The recipe as a graph of steps: what is made from what, and under which name.
+
+    documents/<source>            read, deduplicate, split
+    tokenizer                     the base's own, or trained from documents
+    base                          loaded and proven equal to plain transformers, or initialised
+    tokens/<source>               the training split as a TokenStore
+    heldout/<source>              the held-out split as a TokenStore
+    packed/<source>-<context>     windows of one context length
+    train/<arm>/seed-<n>/<stage>  a Run
+    export/<arm>/seed-<n>         a Hugging Face folder, proven equal to the trained model
+    evaluate/parent, evaluate/<arm>/seed-<n>
+    scores                        every capability: parent, control, ours, intervals, guard, target
+    report                        one HTML file
+
+Only what decides a step's content is in its `asked`: how often to log or to save a checkpoint is not, so changing it
+runs nothing again. The makers (in `make_*.py`) import their rooms when they are called, so that naming the graph is
+instant.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from midtrain.core.steps import Step, Steps
+from midtrain.recipe import make_data, make_evidence, make_models
+from midtrain.recipe.schema import ProblemSourceConfig, RecipeConfig
+from midtrain.training.config import StageConfig
+
+# How often to write things down is not part of what is trained.
+NOT_CONTENT = {"checkpoint_every", "keep_checkpoints", "log_every"}
+
+
+def artifacts_folder(out: Path) -> Path:
+    """Where the artifacts of the run folder `out` lie."""
+    return out / "artifacts"
+
+
+def build_graph(recipe: RecipeConfig, out: Path) -> Steps:
+    """The steps of a recipe in order. Reads file sizes and the tokenizer's files, nothing else."""
+    steps = [*_document_steps(recipe), *_base_steps(recipe), *_token_steps(recipe)]
+    for arm, stages in recipe.arms().items():
+        for seed in recipe.seeds:
+            steps += _arm_steps(recipe, arm, seed, stages)
+    steps += _evidence_steps(recipe, out)
+    return Steps(artifacts_folder(out), steps)
+
+
+def _dump(config: Any, exclude: set[str] | None = None) -> Any:
+    return config.model_dump(mode="json", exclude=exclude)
+
+
+def _document_steps(recipe: RecipeConfig) -> list[Step]:
+    steps = []
+    for name, source in recipe.sources.items():
+        asked = {"source": _dump(source), "name": name, "holdout": _dump(recipe.holdout)}
+        if not isinstance(source, ProblemSourceConfig):
+            asked["identity"] = make_data.identity(source)
+        make = partial(make_data.make_documents, name, source, recipe.holdout)
+        steps.append(Step(f"documents/{name}", 1, asked, (), make))
+    return steps
+
+
+def _base_steps(recipe: RecipeConfig) -> list[Step]:
+    base = recipe.base
+    trained_from = make_models.tokenizer_sources(recipe)
+    tokenizer = Step(
+        "tokenizer",
+        1,
+        make_models.tokenizer_asked(base),
+        tuple(f"documents/{name}" for name in trained_from),
+        partial(make_models.make_tokenizer, base),
+    )
+    model = Step("base", 1, make_models.base_asked(base), ("tokenizer",), partial(make_models.make_base, base))
+    return [tokenizer, model]
+
+
+def _token_steps(recipe: RecipeConfig) -> list[Step]:
+    steps = []
+    for name in recipe.sources:
+        needs = (f"documents/{name}", "tokenizer")
+        aliases = {f"documents/{name}": "documents"}
+        for room, split in (("tokens", "train"), ("heldout", "heldout")):
+            if split == "heldout" and name not in measured_sources(recipe):
+                continue
+            make = partial(make_data.make_tokens, split)
+            steps.append(Step(f"{room}/{name}", 1, {"split": split}, needs, make, aliases=aliases))
+    packings: dict[str, Step] = {}
+    for stages in recipe.arms().values():
+        for stage in stages.values():
+            for name in stage.mixture.source_names():
+                step = _packed_step(name, stage)
+                packings[step.name] = step
+    return steps + list(packings.values())
+
+
+def packed_name(source: str, stage: StageConfig) -> str:
+    """The step that packs `source` for the stage's context (and packing settings)."""
+    order = stage.mixture.order.get(source)
+    return f"packed/{source}-{stage.context}" + (f"-by-{order}" if order else "")
+
+
+def _packed_step(source: str, stage: StageConfig) -> Step:
+    asked = {"context": stage.context, "packing": _dump(stage.packing), "order": stage.mixture.order.get(source)}
+    make = partial(make_data.make_packed, stage, source)
+    tokens = f"tokens/{source}"
+    return Step(packed_name(source, stage), 1, asked, (tokens,), make, aliases={tokens: "tokens"})
+
+
+def measured_sources(recipe: RecipeConfig) -> list[str]:
+    """The sources whose held-out split is a capability: documents, not generated problems."""
+    documents = [name for name, source in recipe.sources.items() if not isinstance(source, ProblemSourceConfig)]
+    return recipe.evaluation.measured(documents)
+
+
+def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, StageConfig]) -> list[Step]:
+    steps: list[Step] = []
+    before = "base"
+    for stage_name, stage in stages.items():
+        data = [f"tokens/{name}" for name in stage.mixture.source_names()]
+        data += [packed_name(name, stage) for name in stage.mixture.source_names()]
+        name = f"train/{arm}/seed-{seed}/{stage_name}"
+        earlier = () if before == "base" else (before,)
+        needs = ("tokenizer", "base", *earlier, *_data_of_stages_before(stages, stage_name), *data)
+        asked = {"stage": _dump(stage, NOT_CONTENT), "seed": seed}
+        make = partial(make_models.train_stage, recipe, arm, seed, stage_name)
+        steps.append(Step(name, 1, asked, tuple(dict.fromkeys(needs)), make, watched=True))
+        before = name
+    steps.append(
+        Step(
+            f"export/{arm}/seed-{seed}",
+            1,
+            {"export": _dump(recipe.export)},
+            ("tokenizer", "base", before),
+            partial(make_models.export_arm, recipe, arm),
+            aliases={before: "trained"},
+        )
+    )
+    return steps
+
+
+def _data_of_stages_before(stages: dict[str, StageConfig], stage_name: str) -> list[str]:
+    """What a stage that goes on in its predecessors' data needs to know what they consumed."""
+    names = list(stages)
+    needed: list[str] = []
+    for name in reversed(names[: names.index(stage_name) + 1]):
+        stage = stages[name]
+        for source in stage.mixture.source_names():
+            needed += [f"tokens/{source}", packed_name(source, stage)]
+        if stage.carry.data_position != "keep":
+            break
+    return needed
+
+
+def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
+    evaluation = _dump(recipe.evaluation)
+    heldout = tuple(f"heldout/{name}" for name in measured_sources(recipe))
+    models = {"evaluate/parent": "base"}
+    for arm in recipe.arms():
+        models |= {f"evaluate/{arm}/seed-{seed}": f"export/{arm}/seed-{seed}" for seed in recipe.seeds}
+    context = max(stage.context for stage in recipe.stages.values())
+    steps = []
+    for name, model in models.items():
+        make = partial(make_evidence.evaluate_model, recipe)
+        needs = tuple(dict.fromkeys(("tokenizer", "base", model, *heldout)))
+        asked = {"evaluation": evaluation, "context": context}
+        aliases = {} if model == "base" else {model: "model"}
+        steps.append(Step(name, 1, asked, needs, make, aliases=aliases))
+    judged = {
+        "guard": _dump(recipe.guard),
+        "target": _dump(recipe.target) if recipe.target else None,
+        "seeds": recipe.seeds,
+        "arms": list(recipe.arms()),
+    }
+    scores = Step("scores", 1, judged, tuple(models), partial(make_evidence.make_scores, recipe))
+    everything = [f"documents/{name}" for name in recipe.sources] + [f"tokens/{name}" for name in recipe.sources]
+    for arm, stages in recipe.arms().items():
+        for seed in recipe.seeds:
+            everything += [f"train/{arm}/seed-{seed}/{stage}" for stage in stages] + [f"export/{arm}/seed-{seed}"]
+        for stage in stages.values():
+            everything += [packed_name(name, stage) for name in stage.mixture.source_names()]
+    needs = tuple(dict.fromkeys(["base", *everything, *models, "scores"]))
+    report = Step("report", 1, {"recipe": _dump(recipe)}, needs, partial(make_evidence.make_report, recipe))
+    return [*steps, scores, report]

@@ -1,0 +1,227 @@
+"""The plan: what a recipe will read, train and cost, before anything is spent; and a refusal of what cannot work.
+
+Sizes of sources are exact where the run folder already has their tokens, and estimated from the first documents
+(marked with ~) where it has not. The time comes from a short probe: a few real training steps of the real model on
+this machine, or, for a model too large for that, from its FLOPs and the measured GEMM peak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from midtrain.core.config import format_size
+from midtrain.core.errors import UserError
+from midtrain.recipe.graph import build_graph, measured_sources, packed_name
+from midtrain.recipe.probe import Probe, probe_base
+from midtrain.recipe.schema import RecipeConfig
+from midtrain.recipe.sizes import SourceSize, source_sizes
+from midtrain.recipe.schedule_of import peak_of, schedule_points
+from midtrain.tokens.weights import Weights
+from midtrain.training.config import StageConfig
+
+_POINTS = 24
+
+
+@dataclass(frozen=True)
+class SourceUse:
+    """One source in one stage."""
+
+    name: str
+    weights: list[float]
+    tokens: int
+    epochs: float
+    cap: float
+    exact: bool
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """One stage of the plan."""
+
+    name: str
+    summary: str
+    tokens: int
+    steps: int
+    learning_rates: list[float]
+    rate_note: str
+    sources: list[SourceUse]
+    waste: str
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything `plan` shows; plain data."""
+
+    name: str
+    description: str
+    base: str
+    sources: list[SourceSize]
+    stages: list[StagePlan]
+    arms: list[str]
+    runs: int
+    tokens: int
+    flops: float
+    seconds: float
+    memory: dict[str, float]
+    probe: Probe
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain data for --json."""
+        return asdict(self)
+
+    def cost_lines(self, size: Callable[[float], str], duration: Callable[[float], str]) -> list[tuple[str, str]]:
+        """The cost, one (name, text) a line."""
+        parts = ", ".join(f"{name} {size(value)}B" for name, value in self.memory.items())
+        return [
+            ("tokens", f"{size(self.tokens)} in {self.runs} runs"),
+            ("compute", f"{size(self.flops)}FLOP"),
+            ("memory", f"{size(sum(self.memory.values()))}B per run: {parts}"),
+            ("time", f"about {duration(self.seconds)} of training on this machine ({self.probe.how})"),
+        ]
+
+
+def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
+    """Work out the plan; raises UserError for the first thing that cannot work."""
+    from midtrain.recipe.run import default_folder
+
+    folder = default_folder(recipe, out)
+    graph = build_graph(recipe, folder)
+    done = {state.step.name: state.path for state in graph.states() if state.done}
+    probe = probe_base(recipe, done)
+    sizes = source_sizes(recipe, done, probe.tokenizer)
+    by_name = {size.name: size for size in sizes}
+    _check_context(recipe, probe)
+    stages, notes = [], []
+    used: dict[str, float] = {}
+    for position, (name, stage) in enumerate(recipe.stages.items()):
+        if stage.carry.data_position != "keep":
+            used = {}
+        stages.append(_plan_stage(name, stage, position, recipe, by_name, used, done, probe))
+    for name in measured_sources(recipe):
+        if by_name[name].heldout == 0 and recipe.holdout.share == 0:
+            raise UserError(f"evaluation measures {name} on held-out text, but holdout.share is 0; set it above 0.")
+    if len(recipe.seeds) < 3:
+        notes.append(f"{len(recipe.seeds)} seed(s): the intervals will not contain seed noise; three is the least.")
+    if recipe.control is None and len(recipe.arms()) == 1 and recipe.base.path is not None:
+        notes.append("no control: new data cannot be told from a lower learning rate; add control.weights.")
+    arms = _check_control(recipe, by_name)
+    runs = len(recipe.seeds) * len(recipe.arms())
+    return Plan(
+        name=recipe.name,
+        description=recipe.description,
+        base=probe.summary,
+        sources=sizes,
+        stages=stages,
+        arms=arms,
+        runs=runs,
+        tokens=runs * sum(stage.tokens for stage in stages),
+        flops=runs * sum(stage.flops for stage in stages),
+        seconds=runs * sum(stage.seconds for stage in stages),
+        memory=probe.memory(max(recipe.stages.values(), key=lambda s: s.micro_sequences * s.context)),
+        probe=probe,
+        notes=notes,
+    )
+
+
+def _check_context(recipe: RecipeConfig, probe: Probe) -> None:
+    positions = probe.positions
+    for name, stage in recipe.stages.items():
+        if stage.context > positions and stage.rope is None:
+            raise UserError(
+                f"stages.{name}.context is {stage.context}, beyond the {positions} positions the model was built for; "
+                f"add stages.{name}.rope (such as theta: 500000) or lower the context."
+            )
+        positions = max(positions, stage.context)
+
+
+def _plan_stage(
+    name: str,
+    stage: StageConfig,
+    position: int,
+    recipe: RecipeConfig,
+    sizes: dict[str, SourceSize],
+    used: dict[str, float],
+    done: dict[str, Path],
+    probe: Probe,
+) -> StagePlan:
+    names = stage.mixture.source_names()
+    weights = Weights(stage.mixture, names)
+    grid = (np.arange(_POINTS) + 0.5) / _POINTS
+    curve = np.array([weights.weights_at(float(share)) for share in grid])
+    tokens = stage.num_steps * stage.batch_sequences * stage.context
+    uses = []
+    for column, source in enumerate(names):
+        share = float(curve[:, column].mean())
+        size = sizes[source]
+        epochs = share * tokens / max(size.tokens, 1)
+        total = used.get(source, 0.0) + epochs
+        used[source] = total
+        cap = stage.mixture.cap(source)
+        _check_cap(name, source, total, cap, size)
+        uses.append(SourceUse(source, curve[:, column].round(6).tolist(), round(share * tokens), total, cap, size.exact))
+    peak, rate_note = peak_of(stage, recipe, probe.training_state)
+    return StagePlan(
+        name=name,
+        summary=_summary(stage, tokens),
+        tokens=tokens,
+        steps=stage.num_steps,
+        learning_rates=schedule_points(stage, peak, _POINTS),
+        rate_note=rate_note,
+        sources=uses,
+        waste=_waste(stage, names, done),
+        flops=probe.flops_per_token(stage.context) * tokens,
+        seconds=probe.seconds_per_token(stage.context) * tokens,
+    )
+
+
+def _check_cap(stage: str, source: str, epochs: float, cap: float, size: SourceSize) -> None:
+    if size.tokens == 0:
+        raise UserError(f"The source {source} has no tokens to train on; check sources.{source}.")
+    if epochs > cap * (1.0 if size.exact else 1.05):
+        raise UserError(
+            f"stages.{stage} would read {source} {epochs:.1f} times ({format_size(size.tokens)} tokens are there), above "
+            f"its cap of {cap:g} epochs; lower its weight, add data, or raise stages.{stage}.mixture.max_epochs."
+        )
+
+
+def _summary(stage: StageConfig, tokens: int) -> str:
+    rope = "" if stage.rope is None else ", new RoPE"
+    return (
+        f"{format_size(tokens)} tokens, {stage.num_steps} steps of {format_size(stage.batch_sequences * stage.context)}, "
+        f"context {stage.context}{rope}"
+    )
+
+
+def _waste(stage: StageConfig, names: list[str], done: dict[str, Path]) -> str:
+    from midtrain.core.artifact import Artifact
+
+    rows = []
+    for name in names:
+        path = done.get(packed_name(name, stage))
+        if path is not None:
+            facts = Artifact.open(path).counts
+            rows.append(f"{name} {facts['padded_share']:.1%}")
+    return f"padding: {', '.join(rows)}" if rows else "padding: known once the sources are packed"
+
+
+def _check_control(recipe: RecipeConfig, sizes: dict[str, SourceSize]) -> list[str]:
+    """The arms in words; the control's repetitions are checked like ours."""
+    lines = [f"ours  {len(recipe.seeds)} seeds"]
+    if recipe.control is not None:
+        tokens: dict[str, float] = {}
+        for name, stage in recipe.arms()["control"].items():
+            for source, weight in recipe.control.weights.items():
+                tokens[source] = tokens.get(source, 0.0) + weight * stage.num_steps * stage.batch_sequences * stage.context
+                epochs = tokens[source] / max(sizes[source].tokens, 1)
+                _check_cap(f"{name} (control)", source, epochs, stage.mixture.cap(source), sizes[source])
+        mix = ", ".join(f"{source} {weight:.0%}" for source, weight in recipe.control.weights.items())
+        lines.append(f"control  {len(recipe.seeds)} seeds, the same stages on {mix}")
+    return lines

@@ -1,0 +1,61 @@
+"""Gather what the report shows from the artifacts of a run: manifests, journals, scores."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from midtrain.core.artifact import Artifact, library_versions
+from midtrain.core.run import Journal
+from midtrain.evaluation.scores import read_scores
+from midtrain.recipe.load import dump_recipe
+from midtrain.recipe.schema import RecipeConfig
+from midtrain.report.inputs import ReportInputs, StageRecord
+from midtrain.tokens.config import MixtureConfig
+
+
+def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportInputs:
+    """Everything `report/` needs, by the names of the steps."""
+    arms = {
+        arm: {seed: [_stage(inputs, arm, seed, name, stage.mixture) for name, stage in stages.items()] for seed in recipe.seeds}
+        for arm, stages in recipe.arms().items()
+    }
+    evaluated = {name: artifact for name, artifact in inputs.items() if name.startswith("evaluate/")}
+    first = recipe.seeds[0]
+    shown = {"parent": "evaluate/parent", **{arm: f"evaluate/{arm}/seed-{first}" for arm in arms}}
+    exports = {f"export {arm}, seed {seed}": inputs[f"export/{arm}/seed-{seed}"] for arm in arms for seed in recipe.seeds}
+    return ReportInputs(
+        name=recipe.name,
+        description=recipe.description,
+        recipe=dump_recipe(recipe),
+        scores=json.loads((inputs["scores"].path / "scores.json").read_text()),
+        arms=arms,
+        documents=_manifests(inputs, "documents/"),
+        tokens=_manifests(inputs, "tokens/"),
+        packing={name: manifest["counts"] for name, manifest in _manifests(inputs, "packed/").items()},
+        items={side: read_scores(inputs[name].path / "items.parquet") for side, name in shown.items()},
+        parity={name: artifact.manifest["facts"]["parity"] for name, artifact in {"base": inputs["base"], **exports}.items()},
+        libraries=library_versions(),
+        commands=[f"midtrain run {recipe.name}.yaml"],
+        excluded=[
+            {"model": name.removeprefix("evaluate/"), **item}
+            for name, artifact in evaluated.items()
+            for item in artifact.manifest["facts"]["excluded"]
+        ],
+    )
+
+
+def _manifests(inputs: dict[str, Artifact], prefix: str) -> dict[str, dict[str, Any]]:
+    return {name.removeprefix(prefix): a.manifest for name, a in inputs.items() if name.startswith(prefix)}
+
+
+def _stage(inputs: dict[str, Artifact], arm: str, seed: int, name: str, mixture: MixtureConfig) -> StageRecord:
+    artifact = inputs[f"train/{arm}/seed-{seed}/{name}"]
+    points = [{"at": point.at, "weights": point.weights} for point in mixture.points or []]
+    return StageRecord(
+        name=name,
+        entries=Journal(artifact.path / "journal.jsonl").read(),
+        planned=points or [{"at": 0.0, "weights": mixture.weights or {}}],
+        curve=mixture.curve or "step",
+        facts=artifact.manifest["facts"],
+    )

@@ -1,0 +1,170 @@
+"""Run a recipe: make what is missing, say why, stop cleanly, and hand over the verdict.
+
+A run folder is <out>/recipe.yaml (resolved), <out>/artifacts/, and when it is finished <out>/report.html and
+<out>/scores.json. It belongs to one recipe name and to one process at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from midtrain.core.artifact import Artifact, write_atomically
+from midtrain.core.errors import CheckFailed, UserError, disk_errors
+from midtrain.core.progress import say
+from midtrain.core.run import is_sealed, lock_file, request_stop
+from midtrain.core.steps import StepState
+from midtrain.recipe.graph import artifacts_folder, build_graph
+from midtrain.recipe.load import dump_recipe, load_recipe
+from midtrain.recipe.schema import RecipeConfig
+
+_RECIPE, _LOCK, REPORT, SCORES = "recipe.yaml", "lock", "report.html", "scores.json"
+
+
+@dataclass
+class Outcome:
+    """What a run came to: the folder, what was made and reused, and the verdicts when they are there."""
+
+    folder: Path
+    made: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    scores: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as plain data."""
+        return {"folder": str(self.folder), "made": self.made, "reused": self.reused, "scores": self.scores}
+
+    def check(self) -> None:
+        """Raise CheckFailed (exit code 1) when the guard is broken or the target was missed."""
+        if self.scores is None:
+            return
+        if self.scores["guard"]["broken"]:
+            names = ", ".join(self.scores["guard"]["broken"])
+            raise CheckFailed(f"the guard is broken: {names} lost more than its budget against the parent (see {REPORT}).")
+        target = self.scores.get("target")
+        if target and not target["reached"]:
+            raise CheckFailed(f"the target was missed: {target['capability']} is not shown to be better (see {REPORT}).")
+
+
+def default_folder(recipe: RecipeConfig, out: Path | None) -> Path:
+    """The run's folder: --out, or runs/NAME in the current directory."""
+    return out if out is not None else Path("runs") / recipe.name
+
+
+def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None = None) -> Outcome:
+    """Make what is missing of `recipe` up to step `until` (all when None)."""
+    folder = default_folder(recipe, out)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _require_same_recipe(folder, recipe)
+        lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
+    try:
+        write_atomically(folder / _RECIPE, dump_recipe(recipe))
+        graph = build_graph(recipe, folder)
+        outcome = Outcome(folder)
+
+        def tell(state: StepState) -> None:
+            (outcome.reused if state.done else outcome.made).append(state.step.name)
+            if not state.done:
+                say(f"{state.step.name}  ({state.why})" if state.why not in ("new", "") else state.step.name)
+
+        made = graph.run(until, tell)
+        if outcome.reused and not outcome.made:
+            say(f"Nothing to do: all {len(outcome.reused)} steps are done.")
+        _hand_over(folder, made, outcome)
+    finally:
+        os.close(lock)
+    return outcome
+
+
+def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
+    """A folder with files of something else, or of another recipe, is not written into."""
+    found = folder / _RECIPE
+    if found.exists():
+        name = load_recipe(found).name if _readable(found) else None
+        if name != recipe.name:
+            raise UserError(f'{folder} holds a run of the recipe "{name}", not of "{recipe.name}"; choose another --out.')
+    elif any(path.name != _LOCK for path in folder.iterdir()):
+        raise UserError(f"{folder} is not empty and holds no run; choose another --out.")
+
+
+def _readable(path: Path) -> bool:
+    try:
+        load_recipe(path)
+    except UserError as error:
+        raise UserError(f"{path} was written by another version ({error}); choose another --out.") from None
+    return True
+
+
+def _hand_over(folder: Path, made: dict[str, Artifact], outcome: Outcome) -> None:
+    """Put the scores and the report where a person looks for them."""
+    if "scores" in made:
+        outcome.scores = json.loads((made["scores"].path / SCORES).read_text())
+        write_atomically(folder / SCORES, (made["scores"].path / SCORES).read_bytes())
+    if "report" in made:
+        write_atomically(folder / REPORT, (made["report"].path / REPORT).read_bytes())
+
+
+def open_run(folder: Path) -> tuple[RecipeConfig, Any]:
+    """The resolved recipe of a run folder and its graph; UserError when it is no run folder."""
+    if not (folder / _RECIPE).exists():
+        raise UserError(f"{folder} is not a run folder (no {_RECIPE}); name one, such as runs/quickstart.")
+    recipe = load_recipe(folder / _RECIPE)
+    return recipe, build_graph(recipe, folder)
+
+
+def run_status(folder: Path) -> dict[str, Any]:
+    """Every step with its state (done, running, stopped, missing) and why it must run."""
+    recipe, graph = open_run(folder)
+    steps = []
+    for state in graph.states():
+        how = "done" if state.done else "missing"
+        progress = None
+        if state.step.watched and not state.done and state.started:
+            how = "running" if _is_locked(state.path / "lock") else "stopped"
+            progress = _last_metrics(state.path)
+        steps.append({"step": state.step.name, "state": how, "why": state.why, "progress": progress, "path": str(state.path)})
+    return {"recipe": recipe.name, "folder": str(folder), "steps": steps}
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        os.close(lock_file(path, ""))
+    except UserError:
+        return True
+    return False
+
+
+def _last_metrics(path: Path) -> dict[str, Any] | None:
+    from midtrain.core.run import Journal
+
+    metrics = Journal(path / "journal.jsonl").read("metrics")
+    return {key: metrics[-1].get(key) for key in ("step", "loss", "tokens")} if metrics else None
+
+
+def stop_run(folder: Path) -> str:
+    """Ask what is running in `folder` to save a checkpoint and stop; returns a sentence."""
+    for step in run_status(folder)["steps"]:
+        if step["state"] == "running":
+            request_stop(step["path"])
+            return f"Asked {step['step']} to stop; it saves a checkpoint after its current step."
+    return f"Nothing that can be stopped is running in {folder}."
+
+
+def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Write the report of a finished run again from its artifacts; returns its path and the scores."""
+    recipe, graph = open_run(folder)
+    states = {state.step.name: state for state in graph.states()}
+    missing = [name for name, state in states.items() if not state.done and name != "report"]
+    if missing:
+        raise UserError(f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}")
+    assert not is_sealed(folder)
+    shutil.rmtree(states["report"].path, ignore_errors=True)
+    outcome = Outcome(folder)
+    _hand_over(folder, graph.run(), outcome)
+    assert outcome.scores is not None
+    return folder / REPORT, outcome.scores
