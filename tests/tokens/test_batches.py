@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 
@@ -7,9 +8,11 @@ import pytest
 from midtrain.core.errors import UserError
 from midtrain.tokens.batches import StageData
 from midtrain.tokens.config import MixtureConfig
+from midtrain.tokens.instances import Instances
 from midtrain.tokens.mixture import Mixture, mixture_sources
 from midtrain.tokens.packing import pack
 from midtrain.tokens.prefetch import prefetch
+from midtrain.tokens.runs import Runs
 from midtrain.tokens.weights import Weights
 
 CONTEXT, ROWS = 32, 6
@@ -133,6 +136,34 @@ def test_a_remix_changes_what_comes_and_not_what_was(stage):
     assert set(np.unique(remixed.batch(6).source_BT)) <= {-1, 0}
     assert remixed.digest != stage.digest
     assert stage.from_decisions(remixed.mixture.state).digest == remixed.digest
+
+
+def test_batches_read_from_files_equal_those_from_memory(stage, tmp_path):
+    stores, rows = {}, {}
+    for name, store in stage.stores.items():
+        stores[name] = FakeStore(np.diff(store.offsets))
+        stores[name].mask = store.mask
+        stage.instances[name].save(tmp_path / name)
+        rows[name] = Instances.open(tmp_path / name)
+        for field in ("tokens", "offsets", "mask"):
+            if getattr(store, field) is not None:
+                np.save(tmp_path / name / f"{field}.npy", getattr(store, field))
+                setattr(stores[name], field, np.load(tmp_path / name / f"{field}.npy", mmap_mode="r"))
+    mapped = StageData(stores, rows, stage.mixture, CONTEXT, ROWS)
+    for step in range(stage.num_steps):
+        ours, theirs = mapped.batch(step), stage.batch(step)
+        assert np.array_equal(ours.input_ids_BT, theirs.input_ids_BT)
+        assert np.array_equal(ours.labels_BT, theirs.labels_BT)
+        assert np.array_equal(ours.cu_seqlens, theirs.cu_seqlens)
+
+
+def test_a_file_cut_short_during_a_run_is_an_error_not_zeros(tmp_path):
+    np.arange(5000, dtype=np.uint16).tofile(tmp_path / "tokens.bin")
+    runs = Runs(np.memmap(tmp_path / "tokens.bin", np.uint16, "r"))
+    assert runs.read(np.array([4990, 3]), np.array([2, 3])).tolist() == [4990, 4991, 3, 4, 5]
+    os.truncate(tmp_path / "tokens.bin", 9981)
+    with pytest.raises(OSError, match="shrank while it was read"):
+        runs.read(np.array([4990]), np.array([2]))
 
 
 def test_tables_that_do_not_belong_together_are_refused(stage):

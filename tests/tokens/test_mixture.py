@@ -218,8 +218,8 @@ def test_blocks_are_whole_batches_and_the_table_stays_small():
     assert block_size(8, 1000) == 64
     assert block_size(48, 1000) == 96
     assert block_size(512, 5000) == 512
-    assert block_size(512, 36_000_000) == 512 * 5
-    assert 36_000_000 / block_size(512, 36_000_000) <= 16384
+    assert block_size(512, 36_000_000) == 512 * 9
+    assert 36_000_000 / block_size(512, 36_000_000) <= 8192
 
 
 def test_many_permutations_at_once_equal_each_by_itself():

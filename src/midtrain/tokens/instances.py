@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from midtrain.core.artifact import write_atomically
 from midtrain.core.errors import UserError, disk_errors
 from midtrain.core.fingerprint import fingerprint
+from midtrain.tokens.runs import Runs
 
 PIECE = np.dtype([("document", np.uint32), ("start", np.uint32), ("length", np.uint32)])
 """Tokens [start, start + length) of a document, given by its row in the token store."""
@@ -51,11 +53,13 @@ class Instances:
 
     def gather(self, instances_R: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The pieces of some rows in order, PIECE [N], and for each the index into `instances_R` it belongs to [N]."""
-        first_R = np.asarray(self.instance_offsets[instances_R])
-        counts_R = np.asarray(self.instance_offsets[np.asarray(instances_R) + 1]) - first_R
-        row_N = np.repeat(np.arange(len(counts_R)), counts_R)
-        within_N = np.arange(len(row_N)) - np.repeat(np.cumsum(counts_R) - counts_R, counts_R)
-        return np.asarray(self.pieces[first_R[row_N] + within_N]), row_N
+        bounds_R2 = self._files[1].read(np.asarray(instances_R), np.full(len(instances_R), 2)).reshape(-1, 2)
+        counts_R = bounds_R2[:, 1] - bounds_R2[:, 0]
+        return self._files[0].read(bounds_R2[:, 0], counts_R), np.repeat(np.arange(len(counts_R)), counts_R)
+
+    @cached_property
+    def _files(self) -> tuple[Runs, Runs]:
+        return Runs(self.pieces), Runs(self.instance_offsets)
 
     def save(self, path: Path | str) -> None:
         """Write pieces.npy, instance_offsets.npy and facts.json into the folder `path`."""

@@ -67,9 +67,9 @@ def unconsumed_documents(
         left[rows.opening :] = not read.in_opening
         left[: rows.opening] = read.in_opening
         left[read.instances] = False
-        at_beginning = not read.in_opening and len(read.instances) == 0
-        remaining = np.zeros(0, np.int64) if at_beginning else np.flatnonzero(left)
-        found[name] = Leftover(read.epoch, _joined(rows.gather(remaining)[0]))
+        if not read.in_opening and len(read.instances) == 0:
+            left[:] = False
+        found[name] = Leftover(read.epoch, _joined(rows.pieces[np.repeat(left, np.diff(rows.instance_offsets))]))
     return found
 
 

@@ -37,7 +37,7 @@ from midtrain.tokens.quotas import cumulative_quotas
 from midtrain.tokens.weights import Weights
 
 _LEAST_BLOCK = 64
-_MOST_BLOCKS = 16384
+_MOST_BLOCKS = 8192
 DEFAULT_MAX_EPOCHS = 4.0
 
 
@@ -89,10 +89,10 @@ def mixture_sources(config: MixtureConfig, instances: Mapping[str, Instances]) -
 
 
 def block_size(batch_sequences: int, num_positions: int) -> int:
-    """Rows per block: a whole number of batches, at least 64 rows, at most 16,384 blocks in the stage.
+    """Rows per block: a whole number of batches, at least 64 rows, at most 8,192 blocks in the stage.
 
-    So every batch of 64 rows or more holds its exact shares in a run of up to 16,384 steps; small batches share a
-    block; and the table of cumulative quotas stays under 7 MB for 50 sources whatever the length.
+    So every batch of 64 rows or more holds its exact shares in a run of up to 8,192 steps; small batches share a
+    block; and the table of cumulative quotas stays under 4 MB for 50 sources whatever the length.
     """
     least = max(_LEAST_BLOCK, -(-num_positions // _MOST_BLOCKS))
     return batch_sequences * -(-least // batch_sequences)
@@ -136,15 +136,12 @@ class Mixture:
         """(source index, epoch, instance) of each position, int64 [N] each."""
         positions = np.asarray(positions, dtype=np.int64)
         assert positions.size == 0 or (positions.min() >= 0 and positions.max() < self.num_positions)
-        source, count = np.empty_like(positions), np.empty_like(positions)
+        found_3N = np.empty((3, len(positions)), dtype=np.int64)
         blocks = positions // self.block
         for block in np.unique(blocks):
             here = np.flatnonzero(blocks == block)
-            source_K, count_K = self._block(int(block))
-            places = positions[here] - block * self.block
-            source[here], count[here] = source_K[places], count_K[places]
-        epoch, instance = self.place(source, count)
-        return source, epoch, instance
+            found_3N[:, here] = self._block(int(block))[:, positions[here] - block * self.block]
+        return found_3N[0], found_3N[1], found_3N[2]
 
     def place(self, source: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(epoch, instance) of the `count`-th row (from 0) read of each source index, int64 [N] each."""
@@ -259,8 +256,8 @@ class Mixture:
                     f"add documents, or train on fewer tokens."
                 )
 
-    def _make_block(self, block: int) -> tuple[np.ndarray, np.ndarray]:
-        """(source index, running count of that source) of every place of a block, int64 [K] each."""
+    def _make_block(self, block: int) -> np.ndarray:
+        """(source index, epoch, instance) of every place of a block, int64 [3, K]."""
         size = min(self.block, self.num_positions - block * self.block)
         quotas_S = self.counts_NS[block + 1] - self.counts_NS[block]
         slots = Permutation(size, derive_key(self.seed, "block", block))(np.arange(size))
@@ -270,7 +267,7 @@ class Mixture:
         count_K[by_source] = np.arange(size) + np.repeat(
             self.counts_NS[block] - (np.cumsum(quotas_S) - quotas_S), quotas_S
         )
-        return source_K, count_K
+        return np.stack([source_K, *self.place(source_K, count_K)])
 
     def _make_order(self, epoch: int, source: int, opening: int) -> Permutation:
         rows = self.sources[source].opening_instances if opening else self.sources[source].num_instances
