@@ -35,6 +35,7 @@ from midtrain.core.errors import UserError
 from midtrain.core.progress import progress
 from midtrain.evaluation.scores import score_row
 from midtrain.models.attention import document_kwargs
+from midtrain.models.head import output_head
 from midtrain.models.loss import linear_cross_entropy
 from midtrain.models.tokenizer import Tokenizer
 from midtrain.tokens.store import TokenStore
@@ -159,8 +160,8 @@ def nats_of(model: Any, pieces: Sequence[np.ndarray], batch_tokens: int) -> list
 
 def _forward(model: Any, pieces: list[np.ndarray]) -> list[np.ndarray]:
     """One pass over pieces laid end to end in a single row."""
-    head = model.get_output_embeddings()
-    device = head.weight.device
+    head = output_head(model)
+    device = head["weight_VD"].device
     lengths = [len(piece) - 1 for piece in pieces]
     inputs_N = np.concatenate([piece[:-1] for piece in pieces]).astype(np.int64)
     labels_N = np.concatenate([piece[1:] for piece in pieces]).astype(np.int64)
@@ -175,15 +176,8 @@ def _forward(model: Any, pieces: list[np.ndarray]) -> list[np.ndarray]:
     ).last_hidden_state[0]
     labels = torch.from_numpy(labels_N).to(device)
     weights = torch.ones(len(labels_N), device=device)
-    out = linear_cross_entropy(hidden, head.weight, labels, weights, bias_V=head.bias, **_head_options(model.config))
+    out = linear_cross_entropy(hidden, labels_N=labels, weights_N=weights, **head)
     return np.split(out.nll_N.double().cpu().numpy(), boundaries[1:-1])
-
-
-def _head_options(config: Any) -> dict[str, Any]:
-    """What the architecture does to its logits after the head: Gemma caps, Cohere multiplies, Granite divides."""
-    divided = getattr(config, "logits_scaling", None)
-    scale = getattr(config, "logit_scale", None) if divided is None else 1 / divided
-    return {"logit_softcap": getattr(config, "final_logit_softcapping", None), "logit_scale": scale}
 
 
 def token_bytes(tokenizer: Tokenizer) -> np.ndarray:

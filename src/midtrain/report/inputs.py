@@ -1,0 +1,59 @@
+"""What a report is written from: manifests, journals and scores. It never looks at a model or at text again.
+
+`recipe/` gathers these from the artifacts of a run; whatever is missing (no control, no problems, a stage that never
+logged) leaves its part of the page out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """One stage of one arm and seed."""
+
+    name: str
+    entries: Sequence[Mapping[str, Any]]
+    """The run's journal. Of a metrics entry are used: step, tokens (since the stage began), loss, source_loss
+    {source: nats}, source_tokens {source: tokens since the entry before}, learning_rate, gradient_norm, and under clock
+    tokens_per_second, mfu, goodput. Events and decisions are listed as they are."""
+    planned: Sequence[Mapping[str, Any]] = ()
+    """The mixture as planned: [{at: share of the stage, weights: {source: share}}, ...] in order."""
+    curve: str = "linear"
+    """How the mixture goes from point to point: linear or step."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of the sealed run (steps, tokens, seconds, what was carried over), shown as they are."""
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """Everything a report shows."""
+
+    name: str
+    recipe: str
+    """The resolved recipe as YAML."""
+    scores: Mapping[str, Any]
+    """scores.json: what `evaluation.guard.judge` returned."""
+    arms: Mapping[str, Mapping[int, Sequence[StageRecord]]] = field(default_factory=dict)
+    """Arm ("ours", "control") -> seed -> its stages in order."""
+    description: str = ""
+    documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Source -> manifest of its documents."""
+    tokens: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Source -> manifest of its training tokens."""
+    packing: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Name (source and context) -> counts of its packing."""
+    items: Mapping[str, pa.Table] = field(default_factory=dict)
+    """"parent", "control", "ours" -> scores per item of one seed, for the samples."""
+    parity: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What was compared with plain transformers -> the figures found."""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+    """How to make all this again."""
+    excluded: Sequence[Mapping[str, str]] = ()
+    """Items that no verdict could be had for: {model, capability, item, cause}."""
