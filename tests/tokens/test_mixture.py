@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midtrain.core.errors import UserError
-from midtrain.core.permutation import Permutation, permute_each
+from midtrain.core.permutation import Permutation, permute_each, shuffled
 from midtrain.tokens.config import MixtureConfig
 from midtrain.tokens.mixture import Mixture, MixtureSource, block_size, mixture_sources
 from midtrain.tokens.packing import pack
@@ -220,6 +220,12 @@ def test_blocks_are_whole_batches_and_the_table_stays_small():
     assert block_size(512, 5000) == 512
     assert block_size(512, 36_000_000) == 512 * 9
     assert 36_000_000 / block_size(512, 36_000_000) <= 8192
+
+
+def test_a_shuffle_is_a_bijection_and_its_keys_are_unrelated():
+    orders = [shuffled(500, key) for key in (1, 2, 2**63)]
+    assert all(np.array_equal(np.sort(order), np.arange(500)) for order in orders)
+    assert all(abs(np.corrcoef(a, b)[0, 1]) < 0.15 for a in orders for b in (*orders, np.arange(500)) if a is not b)
 
 
 def test_many_permutations_at_once_equal_each_by_itself():

@@ -61,6 +61,17 @@ def permute_each(permutations: Sequence[Permutation], which: np.ndarray, indices
     return _walk(values, sizes[which], halves[which], keys[:, which]).astype(np.int64)
 
 
+def shuffled(size: int, key: int) -> np.ndarray:
+    """All of range(size) in an order chosen by `key`, int64 [size]: a sort by SplitMix64 hashes.
+
+    For small ranges that are wanted whole; ten times cheaper than walking a `Permutation` for every place.
+    """
+    state = np.uint64(key) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * _MIX_1
+    state = (state ^ (state >> np.uint64(27))) * _MIX_2
+    return np.argsort(state ^ (state >> np.uint64(31)), kind="stable")
+
+
 def _walk(values: np.ndarray, size: Any, half: Any, keys: np.ndarray) -> np.ndarray:
     """The network, repeated where it leads out of range; `size` and `half` are scalars or [N], keys [6] or [6, N]."""
     assert np.all(values < size)

@@ -1,10 +1,10 @@
 """The mixture: a pure function from a position in a stage to (source, epoch, instance).
 
     position --> (block, place in it) --> (source, running count) --> (epoch, instance)
-                 keyed permutation        cumulative quotas           keyed permutation
+                 keyed shuffle            cumulative quotas           keyed permutation
 
 The stage's positions (rows of batches) are cut into blocks. In each block every source gets a whole number of rows
-(quotas.py), and a permutation keyed by (seed, block) says which places are whose. A source's rows are counted in the
+(quotas.py), and a shuffle keyed by (seed, block) says which places are whose. A source's rows are counted in the
 order of their places, so what has been read of a source is always one number k, at any position. Count k is epoch
 k // rows and the (k % rows)-th instance of an order that is a permutation keyed by (seed, source name, epoch), or as
 packed for a source read by attribute. Nothing is iterated, buffered or replayed: position 10^8 costs what position 0
@@ -30,7 +30,7 @@ import numpy as np
 
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.core.fingerprint import fingerprint
-from midtrain.core.permutation import Permutation, derive_key, permute_each
+from midtrain.core.permutation import Permutation, derive_key, permute_each, shuffled
 from midtrain.tokens.config import MixtureConfig
 from midtrain.tokens.instances import Instances
 from midtrain.tokens.quotas import cumulative_quotas
@@ -260,7 +260,7 @@ class Mixture:
         """(source index, epoch, instance) of every place of a block, int64 [3, K]."""
         size = min(self.block, self.num_positions - block * self.block)
         quotas_S = self.counts_NS[block + 1] - self.counts_NS[block]
-        slots = Permutation(size, derive_key(self.seed, "block", block))(np.arange(size))
+        slots = shuffled(size, derive_key(self.seed, "block", block))
         source_K = np.searchsorted(np.cumsum(quotas_S), slots, side="right")
         by_source = np.argsort(source_K, kind="stable")
         count_K = np.empty(size, dtype=np.int64)
