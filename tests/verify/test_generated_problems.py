@@ -9,6 +9,7 @@ import re
 import pytest
 
 from midtrain.core.errors import UserError
+from midtrain.models.tokenizer import train_tokenizer
 from midtrain.verify.config import ProblemsConfig
 from midtrain.verify.generate import families, generate
 from midtrain.verify.generators.family import Digits
@@ -251,6 +252,16 @@ def test_without_steps_the_prompt_ends_with_the_marker():
         assert problem.text() == f"{problem.prompt}\nAnswer: {problem.gold}"
         assert problem.prompt_text() == f"{problem.prompt}\nAnswer:"
         assert verify(problem, f" {problem.gold}\n").passed
+
+
+def test_the_prompts_tokens_are_a_prefix_of_the_texts_tokens(tmp_path):
+    """Else the model is asked to go on from tokens that it never saw there."""
+    problems = [p for steps in (True, False) for p in generate(ProblemsConfig(count=570, steps=steps))]
+    tokenizer = train_tokenizer((p.text() for p in problems), 600, tmp_path)
+    prompts = tokenizer.encode_pieces([p.prompt_text() for p in problems])
+    texts = tokenizer.encode_pieces([p.text() for p in problems])
+    for prompt, text in zip(prompts, texts, strict=True):
+        assert text[: len(prompt)] == prompt
 
 
 def test_yes_and_no_are_balanced():
