@@ -109,6 +109,12 @@ def test_an_exact_budget_goes_before_a_pattern():
     assert found["verdict"] == "kept"
 
 
+def test_without_budgets_nothing_is_claimed():
+    ours = scores(prose=0.2, noise=1)
+    found = verdict_of([ours], [ours], GuardConfig(budgets={}))["guard"]
+    assert (found["verdict"], found["broken"], found["capabilities"]) == ("unguarded", [], {})
+
+
 def test_items_that_one_model_lacks_are_left_out_of_all_and_counted():
     found = verdict_of([scores(skip=(3, 4), noise=1)], [scores(skip=(5,), noise=2)])["capabilities"]["problems/add"]
     assert (found["n"], found["left_out"]) == (117, 3)

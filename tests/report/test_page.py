@@ -75,6 +75,8 @@ def test_everything_a_reader_needs_is_on_it(page, inputs):
     assert "no space left" in html
     assert "What is 1" in html
     assert "padding" in html
+    assert "19 min 30 s" in html  # three seeds of one stage
+    assert "The peak is 2e-3, as the base had it." in html
 
 
 def test_text_from_outside_is_never_markup(page):

@@ -1,7 +1,5 @@
 """Journals become series: stages laid end to end, mixtures as planned and as read, long lines thinned."""
 
-import pytest
-
 from midtrain.report import series
 from midtrain.report.inputs import StageRecord
 
@@ -13,7 +11,7 @@ def entry(step, **fields):
 FIRST = StageRecord(
     "stable",
     [
-        {"kind": "event", "step": 0, "name": "start"},
+        {"kind": "event", "step": 0, "what": "start"},
         entry(1, loss=3.0, source_tokens={"a": 75, "b": 25}, source_loss={"a": 3.1}, clock={"mfu": 0.4}),
         entry(2, loss=2.0, source_tokens={"a": 25, "b": 75}, source_loss={"b": 2.2}, clock={"mfu": 0.2}),
     ],
@@ -32,8 +30,6 @@ def test_a_field_that_is_not_there_is_skipped():
     assert series.line([FIRST, SECOND], "source_loss", "b") == ([200], [2.2])
     assert series.line([FIRST], "clock", "mfu") == ([100, 200], [0.4, 0.2])
     assert series.line([SECOND], "clock", "mfu") == ([], [])
-    assert series.typical([FIRST], "clock", "mfu") == pytest.approx(0.3)
-    assert series.typical([SECOND], "clock", "mfu") is None
 
 
 def test_the_mixture_as_it_was_read():
@@ -61,4 +57,4 @@ def test_long_lines_are_thinned_to_means():
 
 def test_sources_and_notices_are_found_in_order():
     assert series.source_names({"ours": {0: [FIRST, SECOND]}}) == ["a", "b", "c"]
-    assert [notice["name"] for notice in series.notices(FIRST)] == ["start"]
+    assert [notice["what"] for notice in series.notices(FIRST)] == ["start"]

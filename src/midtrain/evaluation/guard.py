@@ -159,7 +159,7 @@ def _judge_guard(
         if budget is not None:
             judged[name] = _judge_budget(budget, row, comparisons[name]["parent"])
     groups = {word: [name for name, one in judged.items() if one["verdict"] == word] for word in _GUARD_WORDS}
-    overall = next((word for word in _GUARD_WORDS if groups[word]), "kept")
+    overall = next((word for word in _GUARD_WORDS if groups[word]), "unguarded")
     return {"verdict": overall, **groups, "confidence": guard.confidence, "capabilities": judged}
 
 

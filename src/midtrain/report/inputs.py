@@ -21,13 +21,13 @@ class StageRecord:
     entries: Sequence[Mapping[str, Any]]
     """The run's journal. Of a metrics entry are used: step, tokens (since the stage began), loss, source_loss
     {source: nats}, source_tokens {source: tokens since the entry before}, learning_rate, gradient_norm, and under clock
-    tokens_per_second, mfu, goodput. Events and decisions are listed as they are."""
+    tokens_per_second. Events (what) and decisions (reason, change) are listed as they are."""
     planned: Sequence[Mapping[str, Any]] = ()
     """The mixture as planned: [{at: share of the stage, weights: {source: share}}, ...] in order."""
     curve: str = "linear"
     """How the mixture goes from point to point: linear or step."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """Facts of the sealed run (steps, tokens, seconds, what was carried over), shown as they are."""
+    """Facts of the sealed run: steps, tokens, seconds, tokens_per_second, mfu, goodput, carried (sentences)."""
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ def _training(page: Page, inputs: ReportInputs) -> None:
         page.figure(figures.learning_rate(inputs), "The rate of every step, over all stages."),
         page.figure(figures.gradient_norms(inputs), "A spike that lasts is trouble; single ones are clipped."),
     ]
-    notices = tables.notice_table(inputs)
+    notices, carried = tables.notice_table(inputs), tables.carried_list(inputs)
     page.section(
         "training",
         "Training",
@@ -146,6 +146,7 @@ def _training(page: Page, inputs: ReportInputs) -> None:
         _pair(mixtures),
         _pair(small),
         f"<h3>Spikes, decisions and other events</h3>{notices}" if notices else "",
+        f"<details><summary>What each stage took over</summary>{carried}</details>" if carried else "",
     )
 
 

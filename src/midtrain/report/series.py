@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from midtrain.report.inputs import StageRecord
@@ -44,9 +43,9 @@ def spans(stages: Sequence[StageRecord]) -> list[Span]:
 
 
 def line(stages: Sequence[StageRecord], *keys: str) -> tuple[list[float], list[float]]:
-    """(tokens, values) of a field, such as ("loss",) or ("clock", "mfu"), over all stages; missing values are skipped.
+    """(tokens, values) of a field, such as ("loss",) or ("clock", "tokens_per_second"), over all stages.
 
-    Long lines are averaged over runs of neighbours.
+    Entries without the field are skipped; long lines are averaged over runs of neighbours.
     """
     x: list[float] = []
     y: list[float] = []
@@ -127,12 +126,6 @@ def _corners(stage: StageRecord) -> list[tuple[float, Mapping[str, float]]]:
             corners.append((at, corners[-1][1]))
         corners.append((at, weights))
     return [*corners, (1.0, points[-1][1])]
-
-
-def typical(stages: Sequence[StageRecord], *keys: str) -> float | None:
-    """The median of a field, or None when it was never logged."""
-    _, values = line(stages, *keys)
-    return median(values) if values else None
 
 
 def _mean(values: Sequence[float]) -> float:

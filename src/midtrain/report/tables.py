@@ -9,11 +9,12 @@ from statistics import median
 from typing import Any
 
 from midtrain.report import figures, series, words
-from midtrain.report.inputs import ReportInputs, StageRecord
+from midtrain.report.inputs import ReportInputs
 
 _SYMBOL = {"better": "&#9650;", "worse": "&#9660;", "unranked": "&#9644;"}
 _GUARD_SYMBOL = {"kept": "&#10003;", "broken": "&#10007;", "unclear": "?"}
 _SAMPLE_CHARACTERS = 500
+_SIDES = ("parent", "control", "ours")
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Container[int] = ()) -> str:
@@ -123,47 +124,54 @@ def speed_table(inputs: ReportInputs) -> str:
     rows = []
     for arm, seeds in inputs.arms.items():
         for stages in zip(*seeds.values(), strict=True):
-            logged = [series.metrics(stage) for stage in stages]
-            if not all(logged):
-                continue
+            facts = [stage.facts for stage in stages]
             rows.append(
                 [
                     f"{escape(figures.ARM_NAMES.get(arm, arm))}: {escape(stages[0].name)}",
                     str(len(stages)),
-                    words.count(logged[0][-1]["step"]),
-                    words.count(logged[0][-1]["tokens"]),
-                    words.duration(sum(_seconds(one) for one in logged)),
-                    words.count(_typical(stages, "tokens_per_second")),
-                    words.share(_typical(stages, "mfu")),
-                    words.share(_typical(stages, "goodput")),
+                    words.count(_middle(facts, "steps")),
+                    words.count(_middle(facts, "tokens")),
+                    words.duration(sum(one.get("seconds", 0.0) for one in facts)),
+                    words.count(_middle(facts, "tokens_per_second")),
+                    words.share(_middle(facts, "mfu")),
+                    words.share(_middle(facts, "goodput")),
                 ]
             )
     head = ["stage", "seeds", "steps", "tokens", "time of all seeds", "tokens per second", "MFU", "goodput"]
     return table(head, rows, numbers=range(1, 8)) if rows else ""
 
 
-def _typical(stages: Sequence[StageRecord], key: str) -> float | None:
-    found = [one for stage in stages if (one := series.typical([stage], "clock", key)) is not None]
+def _middle(facts: Sequence[Mapping[str, Any]], key: str) -> float | None:
+    found = [one[key] for one in facts if key in one]
     return median(found) if found else None
 
 
-def _seconds(logged: Sequence[Mapping[str, Any]]) -> float:
-    """From the first to the last entry, and as much per step before the first as after it."""
-    first, last = logged[0], logged[-1]
-    if last["step"] == first["step"]:
-        return 0.0
-    return (last["clock"]["time"] - first["clock"]["time"]) * last["step"] / (last["step"] - first["step"])
+def carried_list(inputs: ReportInputs) -> str:
+    """What each stage took over and what it was told, in the sentences that training said at its start."""
+    items = []
+    for arm, seeds in inputs.arms.items():
+        for stages in zip(*seeds.values(), strict=True):
+            told = dict.fromkeys(sentence for stage in stages for sentence in stage.facts.get("carried", ()))
+            told.update(
+                dict.fromkeys(f"Ended by: {stage.facts['ended_by']}." for stage in stages if "ended_by" in stage.facts)
+            )
+            if told:
+                name = f"{escape(figures.ARM_NAMES.get(arm, arm))}: {escape(stages[0].name)}"
+                items.append(f"<li><strong>{name}</strong>. {escape(' '.join(told))}</li>")
+    return f"<ul>{''.join(items)}</ul>" if items else ""
 
 
 def notice_table(inputs: ReportInputs) -> str:
-    """Spikes, decisions and other events, in order."""
+    """Spikes, decisions and other events, in order; that a stage began is not news."""
     rows = []
     for arm, seeds in inputs.arms.items():
         for seed, stages in seeds.items():
             for stage in stages:
                 for entry in series.notices(stage):
-                    told = {k: v for k, v in entry.items() if k not in ("kind", "step", "clock", "reason", "name")}
-                    what = str(entry.get("reason") or entry.get("name") or entry["kind"])
+                    if entry.get("what") == "start":
+                        continue
+                    told = {k: v for k, v in entry.items() if k not in ("kind", "step", "clock", "reason", "what")}
+                    what = str(entry.get("reason") or entry.get("what") or entry["kind"])
                     more = ", ".join(f"{key}: {json.dumps(one, ensure_ascii=False)}" for key, one in told.items())
                     where = f"{escape(arm)} seed {seed}: {escape(stage.name)}"
                     rows.append([where, f"{entry['step']:,}", escape(what), f"<small>{_cut(more, 300)}</small>"])
@@ -172,7 +180,7 @@ def notice_table(inputs: ReportInputs) -> str:
 
 def sample_blocks(inputs: ReportInputs) -> str:
     """Completions of the same prompts by parent, control and ours: gains, losses and a few others."""
-    rows_by_side = {side: _problem_rows(found) for side, found in inputs.items.items()}
+    rows_by_side = {side: _problem_rows(inputs.items[side]) for side in _SIDES if side in inputs.items}
     if not rows_by_side.get("ours") or not rows_by_side.get("parent"):
         return ""
     blocks = []
