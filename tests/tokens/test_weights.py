@@ -73,3 +73,9 @@ def test_plain_weights_read_back_to_the_same(fields):
     again = weights(**original.plain)
     moments = np.linspace(0, 1, 23)
     assert np.array_equal(original.weights_at(moments), again.weights_at(moments))
+
+
+def test_a_mixture_names_its_sources_in_order_of_mention():
+    assert MixtureConfig(weights={"web": 0.5, "code": 0.5}).source_names() == ["web", "code"]
+    rows = points((0, {"web": 1.0}), (0.5, {"math": 0.5, "web": 0.5}))
+    assert MixtureConfig.model_validate({"curve": "step", "points": rows}).source_names() == ["web", "math"]
