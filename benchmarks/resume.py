@@ -31,8 +31,8 @@ from midtrain.core.run import Journal
 _RECIPE = """\
 name: resume
 base:
-  architecture: {{model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2,
-                 num_key_value_heads: 1, max_position_embeddings: 128, tie_word_embeddings: true}}
+  architecture: {{model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
+                 num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 128, tie_word_embeddings: true}}
   tokenizer: {{train: {{vocab_size: 384, sources: [docs]}}}}
 seeds: [0]
 holdout: {{share: 0.2}}
@@ -139,7 +139,9 @@ def kill_until_done(recipe: Path, out: Path, kills: int, seconds: float, context
             return deaths
         import shutil
 
-        shutil.rmtree(next((out / "artifacts" / "export").glob("*/*")), ignore_errors=True)  # finished early: more to do
+        shutil.rmtree(
+            next((out / "artifacts" / "export").glob("*/*")), ignore_errors=True
+        )  # finished early: more to do
         shutil.rmtree(out / "artifacts" / "train" / "ours" / "seed-0" / "longer", ignore_errors=True)
 
 
@@ -231,9 +233,7 @@ def main() -> None:
     total = {moment: sum(row["deaths"][moment] for row in rows) for moment in _MOMENTS}
     result.figures = {"kills": sum(total.values()), **{f"kills_{moment}": count for moment, count in total.items()}}
     table = [("seed", "deaths", "seconds", "weights equal", "journal equal")]
-    table += [
-        (r["seed"], json.dumps(r["deaths"]), r["seconds"], r["weights_equal"], r["journal_equal"]) for r in rows
-    ]
+    table += [(r["seed"], json.dumps(r["deaths"]), r["seconds"], r["weights_equal"], r["journal_equal"]) for r in rows]
     finish(result, table, args.quick, args.json)
 
 

@@ -147,6 +147,22 @@ def inspect(
 
 
 @app.command()
+def export(
+    folder: RunFolder,
+    to: Annotated[Path, typer.Argument(help="A new folder for the model.", metavar="FOLDER")],
+    arm: Annotated[str, typer.Option(help="ours or control.")] = "ours",
+    seed: Annotated[int | None, typer.Option(help="The seed (default: the first).")] = None,
+) -> None:
+    """Copy a finished model out of a run, as a Hugging Face folder.
+
+    Example: midtrain export runs/quickstart ./better-base
+    """
+    from midtrain.recipe.run import export_model
+
+    _print(export_model(folder, to, arm, seed))
+
+
+@app.command()
 def doctor(json: Json = False) -> None:
     """Check what this machine has and how fast it is.
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-WORDS = "the model reads a page of text and learns what comes next while the rate of change goes down".split()
+WORDS = ["the", "model", "reads", "a", "page", "of", "text", "and", "learns", "what", "comes", "next", "while", "rate"]
 
 
 def write_texts(folder, seed, count, words):
@@ -12,7 +12,9 @@ def write_texts(folder, seed, count, words):
     rng = random.Random(seed)
     folder.mkdir(parents=True)
     for number in range(count):
-        lines = [" ".join(rng.choices(words, k=rng.randint(5, 30))) + f" {seed}.{number}." for _ in range(rng.randint(1, 20))]
+        lines = [
+            " ".join(rng.choices(words, k=rng.randint(5, 30))) + f" {seed}.{number}." for _ in range(rng.randint(1, 20))
+        ]
         (folder / f"{number:03d}.txt").write_text("\n".join(lines))
 
 
@@ -20,8 +22,8 @@ RECIPE = """\
 name: small
 description: Everything once, in seconds.
 base:
-  architecture: {model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2, num_attention_heads: 2,
-                 num_key_value_heads: 1, max_position_embeddings: 64, tie_word_embeddings: true}
+  architecture: {model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
+                 num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 64, tie_word_embeddings: true}
   tokenizer: {train: {vocab_size: 320, sources: [old]}}
 seeds: [0, 1]
 holdout: {share: 0.2}

@@ -45,7 +45,9 @@ def recipe_file(tmp_path):
 
 
 def test_sizes_overrides_and_paths(recipe_file):
-    recipe = load_recipe(recipe_file, ["stages.anneal.tokens=2M", "seeds=[3, 4]", "stages.more.mixture.points.0.weights={old: 1.0}"])
+    recipe = load_recipe(
+        recipe_file, ["stages.anneal.tokens=2M", "seeds=[3, 4]", "stages.more.mixture.points.0.weights={old: 1.0}"]
+    )
     assert recipe.stages["anneal"].tokens == 2_000_000
     assert recipe.seeds == [3, 4]
     assert recipe.stages["more"].mixture.source_names() == ["old"]
@@ -132,7 +134,9 @@ def test_an_override_sets_its_field_and_nothing_else(data, path, value):
     for key in path[:-1]:
         assert {k: v for k, v in mine.items() if k != key} == {k: v for k, v in (theirs or {}).items() if k != key}
         mine, theirs = mine[key], (theirs or {}).get(key)
-    assert {k: v for k, v in mine.items() if k != path[-1]} == {k: v for k, v in (theirs or {}).items() if k != path[-1]}
+    assert {k: v for k, v in mine.items() if k != path[-1]} == {
+        k: v for k, v in (theirs or {}).items() if k != path[-1]
+    }
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)

@@ -77,6 +77,10 @@ def _continued(
         order = stage.mixture.order.get(name)
         attribute = None if order is None else np.asarray(stores[name].table([order]).column(order))
         continued[name] = continue_instances(
-            left[name], instances[name], seed=derive_key("opening", seed), attribute=attribute, group=stage.packing.group
+            left[name],
+            instances[name],
+            seed=derive_key("opening", seed),
+            attribute=attribute,
+            group=stage.packing.group,
         )
     return continued

@@ -12,8 +12,10 @@ from midtrain.recipe.run import open_run
 _SHOWN_CHARACTERS = 200
 
 
-def inspect_step(folder: Path, *, step: int, stage: str | None, arm: str, seed: int | None, text: bool) -> dict[str, Any]:
-    """The spans of optimizer step `step` (from 1) of one stage; UserError when there is no such step or no tokens yet."""
+def inspect_step(
+    folder: Path, *, step: int, stage: str | None, arm: str, seed: int | None, text: bool
+) -> dict[str, Any]:
+    """The spans of optimizer step `step` (from 1) of one stage; UserError when there is no such step, or no tokens."""
     from midtrain.models.tokenizer import Tokenizer
     from midtrain.recipe.data import finished_stage_data
 
@@ -32,7 +34,9 @@ def inspect_step(folder: Path, *, step: int, stage: str | None, arm: str, seed: 
     for name in stages[stage].mixture.source_names():
         for need in (f"tokens/{name}", packed_name(name, stages[stage])):
             if not states[need].done:
-                raise UserError(f"{need} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --until packed")
+                raise UserError(
+                    f"{need} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --until packed"
+                )
     paths = {name: state.path for name, state in states.items()}
     runs = {name: states[f"train/{arm}/seed-{seed}/{name}"].path for name in stages}
     data = finished_stage_data(stages, stage, seed, paths, runs)

@@ -52,9 +52,10 @@ def make_tokens(split: str, draft: Draft, inputs: dict[str, Artifact]) -> None:
     documents = Documents(inputs["documents"].path)
     tokenizer = Tokenizer.load(inputs["tokenizer"].path)
     if split == "heldout" and documents.count("heldout") == 0:
+        name = inputs["documents"].manifest["asked"]["name"]
         raise UserError(
-            f"{inputs['documents'].manifest['asked']['name']} has no held-out documents to measure on; raise holdout.share "
-            "(or give it more groups), or leave it out of evaluation.bits_per_byte."
+            f"{name} has no held-out documents to measure on; raise holdout.share (or give it more groups), or leave "
+            "it out of evaluation.bits_per_byte."
         )
     build_store(documents, tokenizer, draft, split=split)
 

@@ -62,5 +62,3 @@ def make_report(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifact])
     from midtrain.report.page import write_report
 
     write_report(report_inputs(recipe, inputs), draft.path / REPORT)
-
-

@@ -18,9 +18,9 @@ from midtrain.core.config import format_size
 from midtrain.core.errors import UserError
 from midtrain.recipe.graph import build_graph, measured_sources, packed_name
 from midtrain.recipe.probe import Probe, probe_base
+from midtrain.recipe.rates import base_rate, peak_of, rate_points, stop_rate
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.recipe.sizes import SourceSize, source_sizes
-from midtrain.recipe.schedule_of import peak_of, schedule_points
 from midtrain.tokens.weights import Weights
 from midtrain.training.config import StageConfig
 
@@ -70,7 +70,8 @@ class Plan:
     flops: float
     seconds: float
     memory: dict[str, float]
-    probe: Probe
+    how: str
+    """Where the time comes from."""
     notes: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -84,7 +85,7 @@ class Plan:
             ("tokens", f"{size(self.tokens)} in {self.runs} runs"),
             ("compute", f"{size(self.flops)}FLOP"),
             ("memory", f"{size(sum(self.memory.values()))}B per run: {parts}"),
-            ("time", f"about {duration(self.seconds)} of training on this machine ({self.probe.how})"),
+            ("time", f"about {duration(self.seconds)} of training on this machine ({self.how})"),
         ]
 
 
@@ -101,10 +102,13 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
     _check_context(recipe, probe)
     stages, notes = [], []
     used: dict[str, float] = {}
-    for position, (name, stage) in enumerate(recipe.stages.items()):
+    rate, where = base_rate(probe.training_state), "the base's training state"
+    for name, stage in recipe.stages.items():
         if stage.carry.data_position != "keep":
             used = {}
-        stages.append(_plan_stage(name, stage, position, recipe, by_name, used, done, probe))
+        peak, note = peak_of(stage, rate, where)
+        stages.append(_plan_stage(name, stage, (peak, note), by_name, used, done, probe))
+        rate, where = stop_rate(stage, peak), f"stage {name}"
     for name in measured_sources(recipe):
         if by_name[name].heldout == 0 and recipe.holdout.share == 0:
             raise UserError(f"evaluation measures {name} on held-out text, but holdout.share is 0; set it above 0.")
@@ -126,7 +130,7 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
         flops=runs * sum(stage.flops for stage in stages),
         seconds=runs * sum(stage.seconds for stage in stages),
         memory=probe.memory(max(recipe.stages.values(), key=lambda s: s.micro_sequences * s.context)),
-        probe=probe,
+        how=probe.how,
         notes=notes,
     )
 
@@ -145,8 +149,7 @@ def _check_context(recipe: RecipeConfig, probe: Probe) -> None:
 def _plan_stage(
     name: str,
     stage: StageConfig,
-    position: int,
-    recipe: RecipeConfig,
+    rate: tuple[float, str],
     sizes: dict[str, SourceSize],
     used: dict[str, float],
     done: dict[str, Path],
@@ -156,7 +159,7 @@ def _plan_stage(
     weights = Weights(stage.mixture, names)
     grid = (np.arange(_POINTS) + 0.5) / _POINTS
     curve = np.array([weights.weights_at(float(share)) for share in grid])
-    tokens = stage.num_steps * stage.batch_sequences * stage.context
+    tokens = stage.num_steps * stage.batch_tokens
     uses = []
     for column, source in enumerate(names):
         share = float(curve[:, column].mean())
@@ -166,15 +169,16 @@ def _plan_stage(
         used[source] = total
         cap = stage.mixture.cap(source)
         _check_cap(name, source, total, cap, size)
-        uses.append(SourceUse(source, curve[:, column].round(6).tolist(), round(share * tokens), total, cap, size.exact))
-    peak, rate_note = peak_of(stage, recipe, probe.training_state)
+        uses.append(
+            SourceUse(source, curve[:, column].round(6).tolist(), round(share * tokens), total, cap, size.exact)
+        )
     return StagePlan(
         name=name,
         summary=_summary(stage, tokens),
         tokens=tokens,
         steps=stage.num_steps,
-        learning_rates=schedule_points(stage, peak, _POINTS),
-        rate_note=rate_note,
+        learning_rates=rate_points(stage, rate[0], _POINTS),
+        rate_note=rate[1],
         sources=uses,
         waste=_waste(stage, names, done),
         flops=probe.flops_per_token(stage.context) * tokens,
@@ -187,17 +191,15 @@ def _check_cap(stage: str, source: str, epochs: float, cap: float, size: SourceS
         raise UserError(f"The source {source} has no tokens to train on; check sources.{source}.")
     if epochs > cap * (1.0 if size.exact else 1.05):
         raise UserError(
-            f"stages.{stage} would read {source} {epochs:.1f} times ({format_size(size.tokens)} tokens are there), above "
-            f"its cap of {cap:g} epochs; lower its weight, add data, or raise stages.{stage}.mixture.max_epochs."
+            f"stages.{stage} would read {source} {epochs:.1f} times ({format_size(size.tokens)} tokens are there), "
+            f"above its cap of {cap:g} epochs; lower its weight, add data, or raise its mixture.max_epochs."
         )
 
 
 def _summary(stage: StageConfig, tokens: int) -> str:
     rope = "" if stage.rope is None else ", new RoPE"
-    return (
-        f"{format_size(tokens)} tokens, {stage.num_steps} steps of {format_size(stage.batch_sequences * stage.context)}, "
-        f"context {stage.context}{rope}"
-    )
+    batch = format_size(stage.batch_tokens)
+    return f"{format_size(tokens)} tokens, {stage.num_steps} steps of {batch}, context {stage.context}{rope}"
 
 
 def _waste(stage: StageConfig, names: list[str], done: dict[str, Path]) -> str:
@@ -219,7 +221,7 @@ def _check_control(recipe: RecipeConfig, sizes: dict[str, SourceSize]) -> list[s
         tokens: dict[str, float] = {}
         for name, stage in recipe.arms()["control"].items():
             for source, weight in recipe.control.weights.items():
-                tokens[source] = tokens.get(source, 0.0) + weight * stage.num_steps * stage.batch_sequences * stage.context
+                tokens[source] = tokens.get(source, 0.0) + weight * stage.num_steps * stage.batch_tokens
                 epochs = tokens[source] / max(sizes[source].tokens, 1)
                 _check_cap(f"{name} (control)", source, epochs, stage.mixture.cap(source), sizes[source])
         mix = ", ".join(f"{source} {weight:.0%}" for source, weight in recipe.control.weights.items())

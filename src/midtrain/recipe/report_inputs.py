@@ -17,13 +17,18 @@ from midtrain.tokens.config import MixtureConfig
 def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportInputs:
     """Everything `report/` needs, by the names of the steps."""
     arms = {
-        arm: {seed: [_stage(inputs, arm, seed, name, stage.mixture) for name, stage in stages.items()] for seed in recipe.seeds}
+        arm: {
+            seed: [_stage(inputs, arm, seed, name, stage.mixture) for name, stage in stages.items()]
+            for seed in recipe.seeds
+        }
         for arm, stages in recipe.arms().items()
     }
     evaluated = {name: artifact for name, artifact in inputs.items() if name.startswith("evaluate/")}
     first = recipe.seeds[0]
     shown = {"parent": "evaluate/parent", **{arm: f"evaluate/{arm}/seed-{first}" for arm in arms}}
-    exports = {f"export {arm}, seed {seed}": inputs[f"export/{arm}/seed-{seed}"] for arm in arms for seed in recipe.seeds}
+    exports = {
+        f"export {arm}, seed {seed}": inputs[f"export/{arm}/seed-{seed}"] for arm in arms for seed in recipe.seeds
+    }
     return ReportInputs(
         name=recipe.name,
         description=recipe.description,
@@ -34,7 +39,9 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
         tokens=_manifests(inputs, "tokens/"),
         packing={name: manifest["counts"] for name, manifest in _manifests(inputs, "packed/").items()},
         items={side: read_scores(inputs[name].path / "items.parquet") for side, name in shown.items()},
-        parity={name: artifact.manifest["facts"]["parity"] for name, artifact in {"base": inputs["base"], **exports}.items()},
+        parity={
+            name: artifact.manifest["facts"]["parity"] for name, artifact in {"base": inputs["base"], **exports}.items()
+        },
         libraries=library_versions(),
         commands=[f"midtrain run {recipe.name}.yaml"],
         excluded=[

@@ -16,9 +16,9 @@ from typing import Any
 from midtrain.core.artifact import Artifact, write_atomically
 from midtrain.core.errors import CheckFailed, UserError, disk_errors
 from midtrain.core.progress import say
-from midtrain.core.run import is_sealed, lock_file, request_stop
+from midtrain.core.run import Journal, lock_file, request_stop
 from midtrain.core.steps import StepState
-from midtrain.recipe.graph import artifacts_folder, build_graph
+from midtrain.recipe.graph import build_graph
 from midtrain.recipe.load import dump_recipe, load_recipe
 from midtrain.recipe.schema import RecipeConfig
 
@@ -44,10 +44,14 @@ class Outcome:
             return
         if self.scores["guard"]["broken"]:
             names = ", ".join(self.scores["guard"]["broken"])
-            raise CheckFailed(f"the guard is broken: {names} lost more than its budget against the parent (see {REPORT}).")
+            raise CheckFailed(
+                f"the guard is broken: {names} lost more than its budget against the parent (see {REPORT})."
+            )
         target = self.scores.get("target")
         if target and not target["reached"]:
-            raise CheckFailed(f"the target was missed: {target['capability']} is not shown to be better (see {REPORT}).")
+            raise CheckFailed(
+                f"the target was missed: {target['capability']} is not shown to be better (see {REPORT})."
+            )
 
 
 def default_folder(recipe: RecipeConfig, out: Path | None) -> Path:
@@ -87,7 +91,9 @@ def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
     if found.exists():
         name = load_recipe(found).name if _readable(found) else None
         if name != recipe.name:
-            raise UserError(f'{folder} holds a run of the recipe "{name}", not of "{recipe.name}"; choose another --out.')
+            raise UserError(
+                f'{folder} holds a run of the recipe "{name}", not of "{recipe.name}"; choose another --out.'
+            )
     elif any(path.name != _LOCK for path in folder.iterdir()):
         raise UserError(f"{folder} is not empty and holds no run; choose another --out.")
 
@@ -127,7 +133,9 @@ def run_status(folder: Path) -> dict[str, Any]:
         if state.step.watched and not state.done and state.started:
             how = "running" if _is_locked(state.path / "lock") else "stopped"
             progress = _last_metrics(state.path)
-        steps.append({"step": state.step.name, "state": how, "why": state.why, "progress": progress, "path": str(state.path)})
+        steps.append(
+            {"step": state.step.name, "state": how, "why": state.why, "progress": progress, "path": str(state.path)}
+        )
     return {"recipe": recipe.name, "folder": str(folder), "steps": steps}
 
 
@@ -140,8 +148,6 @@ def _is_locked(path: Path) -> bool:
 
 
 def _last_metrics(path: Path) -> dict[str, Any] | None:
-    from midtrain.core.run import Journal
-
     metrics = Journal(path / "journal.jsonl").read("metrics")
     return {key: metrics[-1].get(key) for key in ("step", "loss", "tokens")} if metrics else None
 
@@ -155,14 +161,37 @@ def stop_run(folder: Path) -> str:
     return f"Nothing that can be stopped is running in {folder}."
 
 
+def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
+    """Copy the exported model of one arm and seed to the new folder `to`; returns a sentence."""
+    recipe, graph = open_run(folder)
+    seed = recipe.seeds[0] if seed is None else seed
+    name = f"export/{arm}/seed-{seed}"
+    found = {state.step.name: state for state in graph.states()}.get(name)
+    if found is None:
+        raise UserError(f"There is no {name}; the arms are {', '.join(recipe.arms())} and the seeds {recipe.seeds}.")
+    if not found.done:
+        raise UserError(f"{name} has not been made yet; run: midtrain run {folder / _RECIPE} --out {folder}")
+    if to.exists():
+        raise UserError(f"{to} exists already; name a new folder.")
+    artifact = Artifact.open(found.path)
+    artifact.verify()
+    making = to.with_name(f".exporting-{to.name}")
+    with disk_errors(to):
+        shutil.rmtree(making, ignore_errors=True)
+        shutil.copytree(artifact.path / "model", making)
+        os.replace(making, to)
+    return f"The model is at {to}"
+
+
 def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Write the report of a finished run again from its artifacts; returns its path and the scores."""
-    recipe, graph = open_run(folder)
+    _, graph = open_run(folder)
     states = {state.step.name: state for state in graph.states()}
     missing = [name for name, state in states.items() if not state.done and name != "report"]
     if missing:
-        raise UserError(f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}")
-    assert not is_sealed(folder)
+        raise UserError(
+            f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}"
+        )
     shutil.rmtree(states["report"].path, ignore_errors=True)
     outcome = Outcome(folder)
     _hand_over(folder, graph.run(), outcome)

@@ -51,7 +51,13 @@ def plan_text(plan: Plan) -> str:
     tree = Tree(Text.assemble((plan.name, "bold"), f"  {plan.description}"))
     tree.add(Text(f"base  {plan.base}"))
     sources = Table(box=None, pad_edge=False, show_edge=False)
-    for column, justify in (("source", "left"), ("documents", "right"), ("text", "right"), ("tokens", "right"), ("", "left")):
+    for column, justify in (
+        ("source", "left"),
+        ("documents", "right"),
+        ("text", "right"),
+        ("tokens", "right"),
+        ("", "left"),
+    ):
         sources.add_column(column, justify=justify)  # type: ignore[arg-type]
     for source in plan.sources:
         about = "" if source.exact else "~"
@@ -75,7 +81,13 @@ def plan_text(plan: Plan) -> str:
 def _stage(stage: StagePlan) -> RenderableType:
     head = Text.assemble((stage.name, "bold"), f"  {stage.summary}")
     table = Table(box=None, pad_edge=False)
-    for column, justify in (("source", "left"), ("weight", "left"), ("tokens", "right"), ("epochs", "right"), ("cap", "right")):
+    for column, justify in (
+        ("source", "left"),
+        ("weight", "left"),
+        ("tokens", "right"),
+        ("epochs", "right"),
+        ("cap", "right"),
+    ):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     top = max((max(row.weights) for row in stage.sources), default=1.0)
     for row in stage.sources:
@@ -115,7 +127,13 @@ def verdict_sentences(scores: dict[str, Any]) -> list[str]:
         how = "reached" if target["reached"] else "missed"
         sentences.append(f"Target {how}: {target['capability']} against {' and '.join(target['better_than'])}.")
     broken = scores["guard"]["broken"]
-    sentences.append(f"Guard broken by {', '.join(broken)}." if broken else "Guard kept: nothing lost more than its budget.")
+    unclear = scores["guard"].get("unclear") or []
+    if broken:
+        sentences.append(f"Guard broken by {', '.join(broken)}.")
+    elif unclear:
+        sentences.append(f"Guard not broken; not measured finely enough to be sure of {', '.join(unclear)}.")
+    else:
+        sentences.append("Guard kept: nothing lost more than its budget.")
     return sentences
 
 

@@ -43,7 +43,9 @@ class SourceSize:
 
 def source_sizes(recipe: RecipeConfig, done: dict[str, Path], tokenizer: Tokenizer | None) -> list[SourceSize]:
     """The size of every source of the recipe; `done` are the finished steps of its run folder."""
-    return [_known(name, done) or _estimated(name, source, recipe, tokenizer) for name, source in recipe.sources.items()]
+    return [
+        _known(name, done) or _estimated(name, source, recipe, tokenizer) for name, source in recipe.sources.items()
+    ]
 
 
 def _known(name: str, done: dict[str, Path]) -> SourceSize | None:
@@ -65,9 +67,11 @@ def _estimated(
     tokens = _count_tokens(texts, sampled, tokenizer)
     factor = 1.0 if ended or not sampled else _whole_bytes(source, texts, sampled, row_bytes) / sampled
     share = 0.0 if isinstance(source, ProblemSourceConfig) else recipe.holdout.share
-    size = (len(texts) * factor, sampled * factor, tokens * factor)
+    kept = factor * (1 - share)
     note = "" if ended else f"estimated from its first {len(texts):,} documents"
-    return SourceSize(name, *(part * (1 - share) for part in size), size[0] * share, False, note)
+    return SourceSize(
+        name, len(texts) * kept, sampled * kept, tokens * kept, len(texts) * factor * share, exact=False, note=note
+    )
 
 
 def _sample(rows: Iterable[Any]) -> tuple[list[str], int, bool]:
