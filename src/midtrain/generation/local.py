@@ -7,9 +7,9 @@ It is for evaluation and small-scale sampling on the machine that trains, where 
 server such as vLLM is the way to generate in bulk. Compared with `model.generate` on a padded batch: finished rows
 stop costing, a prompt that is sampled n times is read once, prompts of different length are not padded to the longest
 of all, and a sampled completion does not depend on its batch. At 1M parameters (one thread, CPU seconds, two runs
-each) 400 prompts of 10-60 tokens with 8 new ones took 1.4 s against 1.9-2.3 s for `generate` in batches of 64; 8 samples
-each of 8 prompts 0.6-0.7 s against 1.2 s; one batch whose rows all run to the end is a draw. `batch_tokens` between
-2048 and 16384 made no difference that could be told from noise; below and above was slower.
+each) 400 prompts of 10-60 tokens with 8 new ones took 1.4 s against 1.9-2.3 s for `generate` in batches of 64; 8
+samples each of 8 prompts 0.6-0.7 s against 1.2 s; one batch whose rows all run to the end is a draw. `batch_tokens`
+between 2048 and 16384 made no difference that could be told from noise; below and above was slower.
 
 What a row's prompt begins with is what a training document begins with (the tokenizer's prefix), and nothing that ends
 one. Shapes: B rows, P distinct prompts, T tokens of the longest, V vocabulary.
