@@ -1,5 +1,6 @@
 """A tiny model and a tiny stage of two sources, made of random tokens."""
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,12 +36,12 @@ class MemoryStore:
         return [f"id-{index}" for index in indices]
 
 
-def tiny_model(seed=0, tied=True, dropout=0.0):
+def tiny_model(seed=0, tied=True, layers=1, dropout=0.0):
     config = LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=16,
         intermediate_size=32,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=1,
         max_position_embeddings=CONTEXT,
@@ -57,8 +58,8 @@ def tiny_model(seed=0, tied=True, dropout=0.0):
 def tiny_data(num_steps, weights=None, block_steps=4, seed=5):
     generator = np.random.default_rng(0)
     stores = {
-        "low": MemoryStore(generator.integers(1, 60, 200), 0, 20, 1),
-        "high": MemoryStore(generator.integers(1, 30, 200), 32, 64, 2),
+        "low": MemoryStore(generator.integers(8, 60, 100), 0, 20, 1),
+        "high": MemoryStore(generator.integers(8, 30, 100), 32, 64, 2),
     }
     rows = {name: pack(np.diff(store.offsets), CONTEXT, seed=0) for name, store in stores.items()}
     config = MixtureConfig(weights=weights or {"low": 0.75, "high": 0.25}, max_epochs=50)
@@ -78,8 +79,8 @@ def stage_config(num_steps, **fields):
         "context": CONTEXT,
         "batch_tokens": ROWS * CONTEXT,
         "mixture": {"weights": {"low": 0.75, "high": 0.25}, "max_epochs": 50},
-        "schedule": {"peak": 1e-2, "warmup": 2},
-        "checkpoint_every": 5,
+        "schedule": {"peak": 1e-2, "warmup": min(2, num_steps - 1)},
+        "checkpoint_every": 3,
         "log_every": 2,
     }
     return StageConfig.model_validate(defaults | fields)
@@ -97,7 +98,7 @@ class Workshop:
     def run(self, name="run"):
         return Run(self.path / name, kind="train", version=1, asked={}, inputs={})
 
-    def train(self, num_steps=12, name="run", model=None, data=None, seed=0, seal=True, fields=None, **more):
+    def train(self, num_steps=8, name="run", model=None, data=None, seed=0, seal=True, fields=None, **more):
         """Train a stage to its end; returns (the run's artifact, the model)."""
         model = model or tiny_model()
         with self.run(name) as run:
@@ -110,6 +111,14 @@ class Workshop:
                 **more,
             )
             return (run.seal(draft) if seal else draft), model
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_collections():
+    """Every stage collects garbage before it begins: with all that is imported out of the way that takes no time."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -73,9 +74,9 @@ def test_every_schedule_climbs_then_falls_between_final_and_peak(num_steps, warm
     found = [learning_rate(config, 1.0, step, num_steps) for step in range(num_steps + 1)]
     climb, fall = phases(config, num_steps)
     assert climb + fall <= num_steps
-    assert all(a <= b for a, b in zip(found[:climb], found[1:climb], strict=False))
+    assert all(a <= b for a, b in itertools.pairwise(found[:climb]))
     rest = found[climb:]
-    assert all(a >= b - 1e-12 for a, b in zip(rest, rest[1:], strict=False))
+    assert all(a >= b - 1e-12 for a, b in itertools.pairwise(rest))
     assert all(0 < rate <= 1 + 1e-12 for rate in found[:-1])
     assert min(rest) >= final - 1e-12
 

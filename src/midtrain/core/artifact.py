@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,7 @@ def write_manifest(draft: Draft, *, kind: str, version: int, asked: Any, inputs:
     write_atomically(draft.path / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False))
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """The versions of the libraries that can change a result."""
     found = {}

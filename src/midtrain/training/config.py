@@ -86,7 +86,7 @@ class OptimizerConfig(Config):
 
 
 class ObjectiveConfig(Config):
-    """Next-token prediction: the sum of weighted negative log-likelihoods over the sum of weights of the whole batch."""
+    """Next-token prediction: weighted negative log-likelihoods, over the sum of weights of the whole batch."""
 
     z_loss: float = Field(default=0.0, ge=0.0)
     """Weight of logsumexp^2 (PaLM, arXiv:2204.02311), which keeps logits from drifting; 1e-5 is usual, 0 is off."""
@@ -96,7 +96,7 @@ Carry = Literal["keep", "reset"]
 
 
 class CarryConfig(Config):
-    """What a stage takes over from the stage before, or from the base: each thing by name, so none comes along unseen."""
+    """What a stage takes over from the stage before or the base: each thing by name, so none comes along unseen."""
 
     weights: Carry = "keep"
     """The model. `reset` initialises it anew from the seed."""

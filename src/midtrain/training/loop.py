@@ -74,8 +74,9 @@ def train(
     """Train one stage and return the draft with which its run is sealed.
 
     `model` (float32, on its device) is trained in place; `initial` is what the stage before or the base left, None when
-    nothing is known; `label` begins what is said, `inspect` is the command that shows a step's documents. Raises `Stopped` when asked to stop, and `UserError` when what is to
-    be carried is not there, the data are not those of the checkpoint, or the loss is not a number.
+    nothing is known; `label` begins what is said, `inspect` is the command that shows a step's documents. Raises
+    `Stopped` when asked to stop, and `UserError` when what is to be carried is not there, the data are not those of the
+    checkpoint, or the loss is not a number.
     """
     assert data.num_steps == config.num_steps, (data.num_steps, config.num_steps)
     device = next(model.parameters()).device
@@ -151,7 +152,7 @@ class _Loop:
 
     def go(self, signals: StopSignals) -> None:
         """Train to the last step, or to where a decision ends the stage; raises Stopped when a person ends it."""
-        batches = None
+        batches: Any = None
         try:
             while self.step < self.config.num_steps:
                 with self.clock.stall():
@@ -201,10 +202,9 @@ class _Loop:
         due = self.step % self.config.log_every == 0 or self.step % self.config.checkpoint_every == 0
         if (self.device.type == "cpu" or due or self.step == self.config.num_steps) and int(self.bad_step):
             raise UserError(
-                f"The loss or its gradient is not a finite number at step {int(self.bad_step)} (loss {float(loss):.4g}, "
-                f"gradient norm {float(norm):.4g} at step {self.step}); look at its documents with "
-                f"`{self.inspect} --step {int(self.bad_step)}`, lower schedule.peak or lengthen schedule.warmup; "
-                f"nothing was saved of it."
+                f"The loss or its gradient is not a finite number at step {int(self.bad_step)} (at step {self.step}: "
+                f"loss {float(loss):.4g}, gradient norm {float(norm):.4g}); nothing was saved of it. See its documents "
+                f"with `{self.inspect} --step {int(self.bad_step)}`, lower schedule.peak or lengthen schedule.warmup."
             )
 
     def _after_step(self, signals: StopSignals) -> None:

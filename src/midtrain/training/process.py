@@ -47,18 +47,22 @@ class StopSignals:
 def steady(device: torch.device) -> Iterator[None]:
     """Collector frozen and off, and on a CPU deterministic algorithms; everything as it was afterwards."""
     collecting, deterministic = gc.isenabled(), torch.are_deterministic_algorithms_enabled()
-    filling = torch.utils.deterministic.fill_uninitialized_memory
+    settings: Any = torch.utils.deterministic
+    filling = settings.fill_uninitialized_memory
+    frozen_before = gc.get_freeze_count() > 0  # then it is somebody else's to thaw
     gc.collect()
-    gc.freeze()
+    if not frozen_before:
+        gc.freeze()
     gc.disable()
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        settings.fill_uninitialized_memory = False
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(deterministic)
-        torch.utils.deterministic.fill_uninitialized_memory = filling
-        gc.unfreeze()
+        settings.fill_uninitialized_memory = filling
+        if not frozen_before:
+            gc.unfreeze()
         if collecting:
             gc.enable()
