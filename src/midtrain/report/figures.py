@@ -142,7 +142,11 @@ def _one_panel(inputs: ReportInputs, keys: tuple[str, ...], title: str, unit: st
     for arm, seeds in inputs.arms.items():
         lines = [series.line(stages, *keys) for stages in seeds.values()]
         data += _seed_traces(arm, [(x, y) for x, y in lines if x])
-    return _tokens_figure(data, title, unit, inputs) if data else None
+    if not data:
+        return None
+    figure = _tokens_figure(data, title, unit, inputs)
+    figure["layout"]["yaxis"]["rangemode"] = "tozero"
+    return figure
 
 
 def mixture(stages: Sequence[StageRecord], names: Sequence[str], title: str) -> Figure | None:

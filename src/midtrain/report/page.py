@@ -152,7 +152,7 @@ def _training(page: Page, inputs: ReportInputs) -> None:
 
 def _speed(page: Page, inputs: ReportInputs) -> None:
     rows = tables.speed_table(inputs)
-    plot = page.figure(figures.throughput(inputs), "Dips are checkpoints, or another job on the machine.")
+    plot = page.figure(figures.throughput(inputs), "Of steps that counted; waiting and checkpoints are in goodput.")
     note = (
         "<p><small>MFU: floating-point operations that training needs, as a share of what this machine's matrix "
         "product was measured to do. Goodput: the share of the time spent on steps that counted.</small></p>"
