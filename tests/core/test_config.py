@@ -1,7 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from midtrain.core.config import Config, Size, format_size, parse, parse_size
 from midtrain.core.errors import UserError
@@ -71,6 +71,29 @@ def test_a_wrong_value_is_named_with_its_field():
         parse(Outer, {"one": {"rate": "fast"}}, "r.yaml")
     assert "one.rate" in str(error.value)
     assert "fast" in str(error.value)
+
+
+class PickyConfig(Config):
+    kind: str
+
+    @field_validator("kind")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        raise ValueError({"q": f'"{value}" is unknown. Did you mean "yarn"?', "d": f"{value}: no."}.get(value, "bad"))
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"kind": "q"}, 'r.yaml: kind: "q" is unknown. Did you mean "yarn"?'),
+        ({"kind": "d"}, "r.yaml: kind: d: no."),
+        ({"kind": "other"}, "r.yaml: kind: bad (it is 'other')."),
+    ],
+)
+def test_a_sentence_ends_once(data, expected):
+    with pytest.raises(UserError) as error:
+        parse(PickyConfig, data, "r.yaml")
+    assert str(error.value) == expected
 
 
 def test_a_config_is_frozen():

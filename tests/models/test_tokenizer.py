@@ -83,8 +83,29 @@ def test_the_digest_names_what_decides_ids(tokenizer, tmp_path):
 def test_every_text_comes_back(tokenizer, text):
     (ids,) = tokenizer.encode([text])
     assert ids[-1] == tokenizer.eos_id
-    if not any(token in text for token in tokenizer.hf.all_special_tokens):
-        assert tokenizer.decode(ids[:-1]) == text
+    assert tokenizer.decode(ids[:-1]) == text
+
+
+@given(parts=st.lists(st.sampled_from(["<|endoftext|>", "<|im_end|>", "<|im_", "end|>", "the sum", " ", "\n"])))
+@settings(max_examples=50, deadline=None)
+def test_a_document_cannot_write_control_tokens(tokenizer, parts):
+    text = "".join(parts)
+    (ids,) = tokenizer.encode([text])
+    assert not set(ids[:-1]) & {0, 1, 2}
+    assert tokenizer.decode(ids[:-1]) == text
+    assert ids[:-1] == tokenizer.hf(text, split_special_tokens=True)["input_ids"]
+
+
+def test_nor_where_the_vocabulary_itself_spells_them():
+    pieces = [("<unk>", 0.0), ("</s>", 0.0), *((letter, -1.0) for letter in "a</s>"[:5])]
+    backend = Backend(models.Unigram(pieces, unk_id=0, byte_fallback=False))
+    backend.add_special_tokens(["<unk>", "</s>", "<extra>"])
+    backend.add_tokens(["aaa"])
+    unigram = Tokenizer.of(PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="</s>", unk_token="<unk>"))
+    (ids,) = unigram.encode_pieces(["a</s>aaa"])
+    assert [unigram.hf.convert_ids_to_tokens(i) for i in ids] == ["a", "<", "/", "s", ">", "aaa"]
+    words = Tokenizer.of(word_level(eos_token="</s>", unk_token="[UNK]"))
+    assert words.encode(["word </s> a other"]) == [[4, 5, 2, 5, 1]]
 
 
 def test_digits_stand_alone(tokenizer):

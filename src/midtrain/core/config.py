@@ -92,7 +92,8 @@ def _sentence(kind: type[BaseModel], error: ValidationError, where: str) -> str:
     message = first["msg"].removeprefix("Value error, ")
     value = first.get("input")
     shown = "" if isinstance(value, (Mapping, BaseModel)) or str(value) in message else f" (it is {value!r})"
-    return f"{where}: {dotted or kind.__name__}: {message}{shown}." if dotted else f"{where}: {message}{shown}."
+    sentence = f"{where}: {dotted}: {message}{shown}" if dotted else f"{where}: {message}{shown}"
+    return sentence if sentence.endswith((".", "?", "!")) else sentence + "."
 
 
 def _closest_alternatives(problems: list[Any]) -> list[Any]:

@@ -2,7 +2,8 @@
 
 What a tokenizer puts around a text (a beginning-of-sequence id, an end) is found by asking it, not by knowing
 families: a probe text is encoded with and without special tokens. A document must end, or the model never learns to
-stop; so when the tokenizer has an end-of-sequence id and does not add it itself, it is appended here.
+stop; so when the tokenizer has an end-of-sequence id and does not add it itself, it is appended here. These are the
+only control tokens of a document: the characters "<|endoftext|>" inside its text are text (see `special.py`).
 
 A trained tokenizer is a byte-level BPE (no text is unknown) whose digits stand one by one, so that numbers are read
 and computed alike. Its chat template writes turns in ordinary words ("Question:", "Answer:") and ends an answer with
@@ -16,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from midtrain.core.errors import UserError
 from midtrain.core.progress import say
 from midtrain.models.locate import resolve_base
+from midtrain.models.special import control_tokens, text_backend
 
 _PROBE = "a probe"
 END_OF_TEXT = "<|endoftext|>"
@@ -119,14 +122,27 @@ class Tokenizer:
                 return found
         return 0
 
+    @cached_property
+    def text_backend(self) -> Backend:
+        """The tokenizer to which special tokens inside a text are text."""
+        return text_backend(self.hf.backend_tokenizer)
+
+    @cached_property
+    def control_tokens(self) -> dict[str, int]:
+        """The spelling and the id of every special token."""
+        return control_tokens(self.hf.backend_tokenizer)
+
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of whole documents, prefix and suffix included: the reference every faster way must equal."""
+        """The ids of whole documents, prefix and suffix included: the reference every faster way must equal.
+
+        The only control tokens are those of the prefix and the suffix, whatever the texts hold.
+        """
         prefix, suffix = list(self.prefix), list(self.suffix)
         return [prefix + ids + suffix for ids in self.encode_pieces(texts)]
 
     def encode_pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of texts with nothing around them."""
-        encodings = self.hf.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        """The ids of texts with nothing around them and no control token in them."""
+        encodings = self.text_backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:

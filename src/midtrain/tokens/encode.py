@@ -10,9 +10,9 @@ gigatoken does not know, it says so in a sentence and `tokenizers` does the work
 **Special tokens inside text are text.** `tokenizers` by default turns the characters "<|endoftext|>" inside a document
 into the control token. Documents come from strangers, and such a document would end itself, or begin a turn of a chat
 that never took place. So control tokens come only from the tokenizer's own prefix and suffix and from a chat template,
-never from a document's characters: `tokenizers` runs with `encode_special_tokens` (transformers calls it
-`split_special_tokens`), and gigatoken gets the same vocabulary without the special entries. Added tokens that are not
-special (runs of spaces in some code tokenizers) stay what they are: vocabulary.
+never from a document's characters: `tokenizers` runs with the tokenizer's `text_backend` (see `models/special.py`;
+transformers calls it `split_special_tokens`), and gigatoken gets the same vocabulary without the special entries.
+Added tokens that are not special (runs of spaces in some code tokenizers) stay what they are: vocabulary.
 
 gigatoken remembers every word it has met and never forgets: up to 1 byte of memory per byte of source code, 7 per byte
 of random letters. So it is loaded afresh after each gibibyte of text (a few tenths of a second).
@@ -75,10 +75,7 @@ class Encoder:
         self.parity_documents = 0
         self.batch_documents = 1_000
         self._specification = tokenizer.hf.backend_tokenizer.to_str()
-        self._reference = tokenizers.Tokenizer.from_str(self._specification)
-        self._reference.encode_special_tokens = True
-        self._reference.no_truncation()
-        self._reference.no_padding()
+        self._reference = tokenizer.text_backend
         self._fast: Any = None
         self._bytes_since_renewal = 0
         if engine == "gigatoken":
@@ -90,7 +87,7 @@ class Encoder:
         except (RuntimeError, ValueError, TypeError) as error:
             self._fall_back(f"gigatoken does not know this tokenizer ({str(error).splitlines()[0]})")
         else:
-            self.check(nasty_texts(self._reference))
+            self.check(nasty_texts(self.tokenizer.hf.backend_tokenizer))
 
     def check(self, texts: list[str]) -> bool:
         """Compare the engines on `texts`; True when gigatoken stays in use.
