@@ -236,13 +236,14 @@ def _encode(tokenizer: Tokenizer, backend: Backend, text: str, spans: Sequence[S
     says.append(False)
     ids: list[int] = []
     mask: list[bool] = []
-    encodings = backend.encode_batch_fast(pieces, add_special_tokens=False)
-    for encoding, said in zip(encodings, says, strict=True):
-        ids += encoding.ids
-        mask += [said] * len(encoding.ids)
+    for piece, said in zip(pieces, says, strict=True):  # one by one: waking threads for a batch costs more
+        found = backend.encode(piece, add_special_tokens=False).ids
+        ids += found
+        mask += [said] * len(found)
     return ids, mask
 
 
+@lru_cache(maxsize=4)
 def _can_be_cut(tokenizer: Tokenizer) -> bool:
     """Whether a text is encoded alike at the start and in the middle of another."""
     alone, behind = tokenizer.encode_pieces(["a", "\na"])
