@@ -101,6 +101,18 @@ def test_figures_are_valid_and_every_colour_has_a_light_and_a_dark_value(inputs)
         assert all(axis["title"]["text"] for axis in axes)
 
 
+def test_seeds_are_averaged_though_they_counted_tokens_a_little_differently():
+    """Padding differs between seeds, so their lines are not at the same tokens; one may lack entries."""
+    [*thin, mean] = figures._seed_traces("ours", [([0, 10, 20], [1.0, 2.0, 3.0]), ([0, 20], [3.0, 5.0])])
+    assert len(thin) == 2
+    assert (mean["x"], mean["y"]) == ([0, 10, 20], [2.0, 3.0, 4.0])
+    assert [trace["showlegend"] for trace in (*thin, mean)] == [False, False, True]
+
+
+def test_one_learning_rate_is_drawn_once(inputs):
+    assert [trace["name"] for trace in figures.learning_rate(inputs)["data"]] == ["all arms"]
+
+
 def test_the_same_inputs_give_the_same_bytes(page, inputs, tmp_path):
     write_report(inputs, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == page.read_bytes()

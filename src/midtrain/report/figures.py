@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from midtrain.report import series
 from midtrain.report.inputs import ReportInputs, StageRecord
 
@@ -45,10 +47,13 @@ def forest(scores: Mapping[str, Any], metric: str) -> Figure | None:
 
 _FOREST_WORDS = {
     "bits_per_byte": (
-        "Held-out text: how much better ours is",
+        "Bits per byte: how much better ours is",
         "fewer bits per byte, in % of the other's (right is better)",
     ),
-    "exact_match": ("Problems: how much better ours is", "more right answers, in percentage points (right is better)"),
+    "exact_match": (
+        "Right answers: how much better ours is",
+        "more right answers, in percentage points (right is better)",
+    ),
 }
 
 
@@ -118,7 +123,7 @@ def learning_rate(inputs: ReportInputs) -> Figure | None:
     for arm, seeds in inputs.arms.items():
         x, y = series.line(next(iter(seeds.values())), "learning_rate")
         trace = _line(x, y, arm, ARM_NAMES.get(arm, arm), dash="dash" if data else "solid")
-        if x and not any((other["x"], other["y"]) == (trace["x"], trace["y"]) for other in data):
+        if x and not any(other["y"] == trace["y"] for other in data):
             data.append(trace)
     if not data:
         return None
@@ -182,17 +187,15 @@ def mixture(stages: Sequence[StageRecord], names: Sequence[str], title: str) -> 
 
 
 def _seed_traces(arm: str, lines: Sequence[tuple[list[float], list[float]]]) -> list[Figure]:
-    """Thin lines of the seeds and a thick one of their mean (which needs them logged at the same tokens)."""
+    """Thin lines of the seeds, and a thick one of their mean at the tokens of the most complete of them."""
     name = ARM_NAMES.get(arm, arm)
     dash = "solid" if arm == "ours" else "dot"
     if len(lines) < 2:
         return [_line(x, y, arm, name, dash=dash) for x, y in lines]
     thin = [_line(x, y, f"{arm}/0.35", f"{name}, a seed", width=1, legend=False) for x, y in lines]
-    if all(x == lines[0][0] for x, _ in lines):
-        mean = [sum(column) / len(lines) for column in zip(*(y for _, y in lines), strict=True)]
-        return [*thin, _line(lines[0][0], mean, arm, name, dash=dash)]
-    thin[0].update(name=name, showlegend=True)
-    return thin
+    grid = max((x for x, _ in lines), key=len)
+    mean = np.mean([np.interp(grid, x, y) for x, y in lines], axis=0).tolist()
+    return [*thin, _line(grid, mean, arm, name, dash=dash)]
 
 
 def _line(

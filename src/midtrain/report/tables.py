@@ -219,7 +219,9 @@ def _answer(side: str, row: Mapping[str, Any]) -> str:
     word = (
         '<span class="word better">&#10003; right</span>' if right else '<span class="word worse">&#10007; wrong</span>'
     )
-    return f"<div><h5>{escape(side)} {word}</h5><pre>{_cut(row['prediction'] or '(nothing)')}</pre></div>"
+    said = row["prediction"] or "(nothing)"
+    said = said if said.strip() else "(only white space)"
+    return f"<div><h5>{escape(side)} {word}</h5><pre>{_cut(said)}</pre></div>"
 
 
 def facts_table(head: Sequence[str], facts: Mapping[str, Any]) -> str:

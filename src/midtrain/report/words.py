@@ -44,7 +44,7 @@ def headline(scores: Mapping[str, Any]) -> Headline:
             text = f"could be up to {could_be:.1%} worse than the parent, of {budget:.1%} allowed"
         else:
             text = "is better than the parent even at the bad end of its interval"
-        details.append(f"Of the {len(kept)} kept, the closest call: {name} {text}.")
+        details.append(f"Kept: {len(kept)} of {len(guard['capabilities'])} budgets. The closest call: {name} {text}.")
     details += _caveats(scores)
     return Headline(tone, f"{claim}; {retention}." if retention else f"{claim}.", details)
 
