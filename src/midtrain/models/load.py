@@ -33,7 +33,15 @@ from midtrain.models.locate import resolve_base
 from midtrain.models.rope import apply_rope, check_rope_change
 from midtrain.models.tokenizer import Tokenizer
 
-__all__ = ["init_model", "load_model", "load_moments", "read_config", "resolve_base", "training_state"]
+__all__ = [
+    "architecture_config",
+    "init_model",
+    "load_model",
+    "load_moments",
+    "read_config",
+    "resolve_base",
+    "training_state",
+]
 
 TRAINING_STATE = "training_state.json"
 MOMENTS = "optimizer.safetensors"
@@ -108,6 +116,32 @@ def read_config(folder: Path) -> PreTrainedConfig:
     return config
 
 
+def architecture_config(
+    architecture: dict[str, Any], tokenizer: Tokenizer | None, vocab_size: int | None = None
+) -> PreTrainedConfig:
+    """The transformers config of an architecture made from scratch; `vocab_size` serves while there is no tokenizer.
+
+    Raises UserError for an unknown model_type or field.
+    """
+    fields = dict(architecture)
+    kind = str(fields.pop("model_type", None))
+    if kind not in CONFIG_MAPPING:
+        raise UserError(f'architecture: transformers knows no model_type "{kind}".{_near(kind)}')
+    _check_causal(kind, "architecture")
+    known = set(CONFIG_MAPPING[kind]().to_dict()) | set(CONFIG_MAPPING[kind].attribute_map) | _LEGACY_ROPE
+    if unknown := sorted(fields.keys() - known):
+        raise UserError(f'architecture: {kind} has no field "{unknown[0]}".{did_you_mean(unknown[0], known)}')
+    ids: dict[str, Any] = {}
+    if tokenizer is not None:
+        vocab_size = tokenizer.vocab_size
+        ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
+    fields.setdefault("vocab_size", vocab_size)
+    try:
+        return AutoConfig.for_model(kind, **(ids | fields))
+    except Exception as error:  # strict configs raise many kinds
+        raise UserError(f"architecture is not a valid {kind} config: {_first_line(error)}") from error
+
+
 def init_model(
     architecture: dict[str, Any],
     tokenizer: Tokenizer,
@@ -120,20 +154,7 @@ def init_model(
 
     The vocabulary is the tokenizer's unless the fields say a larger one. Raises UserError for an unknown field.
     """
-    fields = dict(architecture)
-    kind = str(fields.pop("model_type", None))
-    if kind not in CONFIG_MAPPING:
-        raise UserError(f'architecture: transformers knows no model_type "{kind}".{_near(kind)}')
-    _check_causal(kind, "architecture")
-    known = set(CONFIG_MAPPING[kind]().to_dict()) | set(CONFIG_MAPPING[kind].attribute_map) | _LEGACY_ROPE
-    if unknown := sorted(fields.keys() - known):
-        raise UserError(f'architecture: {kind} has no field "{unknown[0]}".{did_you_mean(unknown[0], known)}')
-    fields.setdefault("vocab_size", tokenizer.vocab_size)
-    ids = {"bos_token_id": tokenizer.bos_id, "eos_token_id": tokenizer.eos_id, "pad_token_id": tokenizer.pad_id}
-    try:
-        config = AutoConfig.for_model(kind, **(ids | fields))
-    except Exception as error:  # strict configs raise many kinds
-        raise UserError(f"architecture is not a valid {kind} config: {_first_line(error)}") from error
+    config = architecture_config(architecture, tokenizer)
     _without_attention_dropout(config)
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

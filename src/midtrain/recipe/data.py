@@ -1,7 +1,7 @@
 """The batches of a stage, from the artifacts of a run: the same for training, for resuming and for looking.
 
 What stage k reads is a pure function of the recipe, the seed and the decisions of the stages before it, so nothing is
-saved of it: a stage that keeps the data position asks what its predecessor had left, which asks its own.
+saved of it: a stage that keeps the data position asks, source by source, what the last stage that read it had left.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from midtrain.core.artifact import Artifact
 from midtrain.core.permutation import derive_key
 from midtrain.core.run import Journal
 from midtrain.recipe.graph import packed_name
 from midtrain.tokens.batches import StageData
 from midtrain.tokens.instances import Instances
-from midtrain.tokens.ledger import continue_instances, unconsumed_documents
+from midtrain.tokens.ledger import Leftover, continue_instances, unconsumed_documents
 from midtrain.tokens.mixture import Mixture, block_size, mixture_sources
 from midtrain.tokens.store import TokenStore
 from midtrain.tokens.weights import Weights
@@ -38,7 +39,7 @@ def stage_data(
     instances = {name: Instances.open(paths[packed_name(name, stage)]) for name in names}
     before = list(stages)[: list(stages).index(stage_name)]
     if stage.carry.data_position == "keep" and before:
-        instances = _continued(stages, before[-1], stage, seed, paths, runs, stores, instances)
+        instances = _continued(stages, before, stage, seed, paths, runs, stores, instances)
     rows = stage.num_steps * stage.batch_sequences
     mixture = Mixture(
         mixture_sources(stage.mixture, instances),
@@ -61,7 +62,7 @@ def finished_stage_data(
 
 def _continued(
     stages: Mapping[str, StageConfig],
-    previous: str,
+    before: list[str],
     stage: StageConfig,
     seed: int,
     paths: Mapping[str, Path],
@@ -69,9 +70,13 @@ def _continued(
     stores: Mapping[str, TokenStore],
     instances: Mapping[str, Instances],
 ) -> dict[str, Instances]:
-    """Begin each source that the previous stage read with what that stage had left of the running epoch."""
-    data = finished_stage_data(stages, previous, seed, paths, runs)
-    left = unconsumed_documents(data.instances, data.mixture, data.mixture.num_positions)
+    """Begin each source with what the last stage that read it had left of the running epoch."""
+    left: dict[str, Leftover] = {}
+    for name in reversed(before):
+        if instances.keys() <= left.keys():
+            break
+        data = finished_stage_data(stages, name, seed, paths, runs)
+        left = unconsumed_documents(data.instances, data.mixture, _stopped_at(runs[name], data)) | left
     continued = dict(instances)
     for name in instances.keys() & left.keys():
         order = stage.mixture.order.get(name)
@@ -84,3 +89,9 @@ def _continued(
             group=stage.packing.group,
         )
     return continued
+
+
+def _stopped_at(run: Path, data: StageData) -> int:
+    """The mixture position at which a finished stage ended: its last, unless a decision ended it earlier."""
+    steps = Artifact.open(run).counts["steps"]
+    return min(steps * data.batch_sequences, data.mixture.num_positions)

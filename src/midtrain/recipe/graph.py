@@ -116,41 +116,31 @@ def measured_sources(recipe: RecipeConfig) -> list[str]:
 
 def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, StageConfig]) -> list[Step]:
     steps: list[Step] = []
-    before = "base"
+    before: list[str] = []
+    data: list[str] = []
     for stage_name, stage in stages.items():
-        data = [f"tokens/{name}" for name in stage.mixture.source_names()]
-        data += [packed_name(name, stage) for name in stage.mixture.source_names()]
+        own = [f"tokens/{name}" for name in stage.mixture.source_names()]
+        own += [packed_name(name, stage) for name in stage.mixture.source_names()]
+        data += own
         name = f"train/{arm}/seed-{seed}/{stage_name}"
-        earlier = () if before == "base" else (before,)
-        needs = ("tokenizer", "base", *earlier, *_data_of_stages_before(stages, stage_name), *data)
+        # To go on in the data of the stages before, one must know what each of them read.
+        goes_on = stage.carry.data_position == "keep"
+        needs = ("tokenizer", "base", *(before if goes_on else before[-1:]), *(data if goes_on else own))
         asked = {"stage": _dump(stage, NOT_CONTENT), "seed": seed}
         make = partial(make_models.train_stage, recipe, arm, seed, stage_name)
         steps.append(Step(name, 1, asked, tuple(dict.fromkeys(needs)), make, watched=True))
-        before = name
+        before.append(name)
     steps.append(
         Step(
             f"export/{arm}/seed-{seed}",
             1,
             {"export": _dump(recipe.export)},
-            ("tokenizer", "base", before),
+            ("tokenizer", "base", before[-1]),
             partial(make_models.export_arm, recipe, arm),
-            aliases={before: "trained"},
+            aliases={before[-1]: "trained"},
         )
     )
     return steps
-
-
-def _data_of_stages_before(stages: dict[str, StageConfig], stage_name: str) -> list[str]:
-    """What a stage that goes on in its predecessors' data needs to know what they consumed."""
-    names = list(stages)
-    needed: list[str] = []
-    for name in reversed(names[: names.index(stage_name) + 1]):
-        stage = stages[name]
-        for source in stage.mixture.source_names():
-            needed += [f"tokens/{source}", packed_name(source, stage)]
-        if stage.carry.data_position != "keep":
-            break
-    return needed
 
 
 def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:

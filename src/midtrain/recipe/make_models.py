@@ -146,7 +146,7 @@ def train_stage(
     names = list(stages)
     before = names[: names.index(stage_name)]
     prefix = f"train/{arm}/seed-{seed}/"
-    runs = {name: inputs[prefix + name].path for name in before}
+    runs = {name: inputs[prefix + name].path for name in before if prefix + name in inputs}
     data = stage_data(stages, stage_name, seed, {name: a.path for name, a in inputs.items()}, runs)
     model = build_model(inputs["base"], stages, stage_name)
     folder = model_folder(inputs["base"])

@@ -53,7 +53,8 @@ class Probe:
         """Bytes by part for one run of the stage that needs most."""
         from midtrain.models.flops import memory_estimate
 
-        return memory_estimate(self.config, micro_tokens=stage.micro_sequences * stage.context)
+        parts = memory_estimate(self.config, micro_tokens=stage.micro_sequences * stage.context)
+        return {name: float(size) for name, size in parts.items()}
 
 
 def probe_base(recipe: RecipeConfig, done: dict[str, Path]) -> Probe:
