@@ -193,7 +193,7 @@ class _Loop:
         self._watch(sums.loss, self.norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.meter.add(sums, batch, step_flops(self.model.config, real_lengths(batch)))
+        self.meter.add(sums, batch, step_flops(self.model, real_lengths(batch)))
 
     def _watch(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
         """Remember on the device the first step that was not finite, and look when it costs nothing or is due."""
