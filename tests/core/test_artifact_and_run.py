@@ -61,6 +61,8 @@ def test_verify_names_the_altered_file(tmp_path):
 def test_a_full_disk_is_one_sentence():
     with pytest.raises(UserError, match="disk is full while writing /x"), disk_errors("/x"):
         raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(UserError, match="disk is full"), disk_errors("/x"):
+        raise RuntimeError("while serializing: I/O error: No space left on device (os error 28)")
     with pytest.raises(FileNotFoundError), disk_errors("/x"):
         raise FileNotFoundError
 

@@ -140,8 +140,8 @@ def test_an_override_sets_its_field_and_nothing_else(data, path, value):
 
 
 @pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda p: p.stem)
-def test_shipped_recipes_are_valid(path):
-    load_recipe(path)
+def test_shipped_recipes_are_valid_and_named_as_their_file(path):
+    assert load_recipe(path).name == path.stem
 
 
 def test_the_shipped_schema_is_the_current_one():

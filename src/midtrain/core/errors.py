@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,6 +38,9 @@ class Stopped(MidtrainError):
     exit_code = 130
 
 
+_DISK_FULL = ("os error 28", "No space left on device", "Disk quota exceeded")
+
+
 def did_you_mean(name: str, options: Iterable[str]) -> str:
     """Return ' Did you mean "x"?' for the closest of `options`, else the list of options."""
     options = sorted(set(options))
@@ -48,17 +52,21 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 @contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's answers about `path` (full disk, no permission) into a `UserError`."""
+    """Turn the operating system's answers about `path` (full disk, no permission) into a `UserError`.
+
+    Libraries with writers of their own (safetensors, Arrow) wrap the answer in errors of their own; their text names it.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except MidtrainError:
+        raise
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number in (errno.ENOSPC, errno.EDQUOT) or any(sign in str(error) for sign in _DISK_FULL):
             raise UserError(
                 f"The disk is full while writing {path}; free some space and run the same command again: "
                 f"what was finished is kept."
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise UserError(
-                f"{path} cannot be written ({error.strerror}); choose another folder with --out."
-            ) from error
+        if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise UserError(f"{path} cannot be written ({os.strerror(number)}); choose another folder.") from error
         raise

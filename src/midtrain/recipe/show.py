@@ -130,6 +130,8 @@ def verdict_sentences(scores: dict[str, Any]) -> list[str]:
     unclear = scores["guard"].get("unclear") or []
     if broken:
         sentences.append(f"Guard broken by {', '.join(broken)}.")
+    elif scores["guard"].get("verdict") == "unguarded":
+        sentences.append("No guard: the recipe sets no budgets.")
     elif unclear:
         sentences.append(f"Guard not broken; not measured finely enough to be sure of {', '.join(unclear)}.")
     else:
