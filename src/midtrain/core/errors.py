@@ -54,7 +54,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 def disk_errors(path: Path | str) -> Iterator[None]:
     """Turn the operating system's answers about `path` (full disk, no permission) into a `UserError`.
 
-    Libraries with writers of their own (safetensors, Arrow) wrap the answer in errors of their own; their text names it.
+    Libraries with writers of their own (safetensors, Arrow) wrap the answer in errors of their own, named in the text.
     """
     try:
         yield
