@@ -11,7 +11,14 @@ batch of chats in which a fifth of the tokens have loss pays for a fifth of the 
 is a sum: divide it by the global sum of weights. The z-loss keeps the logits' scale in place (PaLM, arXiv:2204.02311,
 section 5, with 1e-4). `nll` and `logsumexp` of each token come back for logging, without gradient.
 
-(Time and memory are stated where the chunk is chosen: `default_chunk`.)
+Forward and backward against `F.cross_entropy(F.linear())`: float32, one thread, processor time, growth of resident
+memory (torch 2.13, AVX2); "half" is a batch in which every second token has loss:
+
+    D     V       N       plain               this               half: this
+    96    2,048   4,096    213 ms   97 MB       83 ms    7 MB      55 ms
+    192   4,096   4,096    563 ms  195 MB      302 ms   14 MB     178 ms
+    192   8,192   4,096  1,131 ms  384 MB      663 ms   27 MB     319 ms
+    192   32,768  2,048  2,365 ms  768 MB    1,620 ms   56 MB
 
 Legend: N tokens, R tokens with loss, C tokens of a chunk, D hidden size, V vocabulary.
 """
@@ -75,11 +82,11 @@ def linear_cross_entropy(
 def default_chunk(vocabulary: int, kind: str = "cpu") -> int:
     """Tokens at a time: few enough to save memory, enough for the products to be fast.
 
-    On a CPU a million logits, but at least 256 tokens, since every chunk reads and writes the whole head. On a GPU
-    2**27 logits (0.5 GB), where wider products pay.
+    On a CPU 512, or 256 where the vocabulary is above 8,192: between 128 and 1,024 the time differs by about a tenth,
+    beyond that the logits leave the cache. On a GPU 2**27 logits (0.5 GB), where wider products pay (not measured).
     """
-    logits = 2**20 if kind == "cpu" else 2**27
-    return min(max(logits // vocabulary, 256), 8192)
+    logits, most = (2**22, 512) if kind == "cpu" else (2**27, 8192)
+    return min(max(logits // vocabulary, 256), most)
 
 
 class _Settings(NamedTuple):
