@@ -23,6 +23,8 @@ def load_recipe(path: Path | str, overrides: list[str] | None = None) -> RecipeC
     """Read, override and check a recipe; raises UserError in one sentence for whatever is wrong with it."""
     path = Path(path)
     data = read_yaml(path)
+    if isinstance(data.get("base"), str):  # short for its path
+        data["base"] = {"path": data["base"]}
     for override in overrides or []:
         apply_override(data, override)
     absolute_paths(data, path.resolve().parent)
@@ -110,7 +112,7 @@ def _index(here: list[Any], key: str, dotted: str) -> int:
 def absolute_paths(data: dict[str, Any], folder: Path) -> None:
     """Make the paths of the base and of the sources absolute, in place (what has a scheme or does not exist stays)."""
     base = data.get("base")
-    if isinstance(base, str):
+    if isinstance(base, str):  # set by an override
         data["base"] = base = {"path": base}
     if isinstance(base, dict) and isinstance(base.get("path"), str) and _is_local(base["path"], folder):
         base["path"] = str((folder / base["path"]).resolve())
