@@ -115,6 +115,7 @@ def _measure(probe: Probe, stage: StageConfig) -> float:
     from transformers import AutoModelForCausalLM
 
     from midtrain.models.attention import NAME
+    from midtrain.models.fused import fuse
     from midtrain.models.load import quiet_transformers
     from midtrain.training.optimizer import make_optimizer, select_trainable
     from midtrain.training.step import forward_backward
@@ -122,6 +123,7 @@ def _measure(probe: Probe, stage: StageConfig) -> float:
     with quiet_transformers(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(probe.config, attn_implementation=NAME)
+    fuse(model)
     optimizer = make_optimizer(model, select_trainable(model, ["*"]), stage.optimizer)
     batch = _batch(probe, stage)
     took = 0.0

@@ -29,6 +29,7 @@ from midtrain.core.permutation import derive_key
 from midtrain.core.progress import say
 from midtrain.core.run import Run, decisions_digest
 from midtrain.models.flops import gemm_peak, step_flops
+from midtrain.models.fused import fuse
 from midtrain.tokens.batches import Batch, StageData
 from midtrain.tokens.prefetch import prefetch
 from midtrain.training.config import StageConfig
@@ -81,6 +82,7 @@ def train(
     assert data.num_steps == config.num_steps, (data.num_steps, config.num_steps)
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
+    fuse(model)  # the same numbers, and a third less is held for the backward pass
     with torch.random.fork_rng(devices=devices), steady(device), StopSignals() as signals:
         loop = _Loop(model, data, config, run, initial, hook, seed, device, label, inspect)
         loop.go(signals)
@@ -114,6 +116,8 @@ class _Loop:
         saved = self._resume(found[1].path) if found else None
         self.clock = Clock(saved["clock"] if saved else None)
         self.meter = Meter(data.mixture.names, device, saved["meter"] if saved else None)
+        with self.clock.stall():
+            self.peak = gemm_peak(str(device))
         if saved is None:
             self._begin(initial, seed)
         self.rate, self.norm = 0.0, torch.zeros((), device=device)
@@ -193,7 +197,7 @@ class _Loop:
         self._watch(sums.loss, self.norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        self.meter.add(sums, batch, step_flops(self.model, real_lengths(batch)))
+        self.meter.add(sums, batch, step_flops(self.model, real_lengths(batch), batch.num_targets))
 
     def _watch(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
         """Remember on the device the first step that was not finite, and look when it costs nothing or is due."""
@@ -226,7 +230,7 @@ class _Loop:
         clock = {
             "seconds": round(self.clock.seconds, 3),
             "tokens_per_second": round(self.meter.window_tokens / seconds, 1),
-            "mfu": round(self.meter.window_flops / seconds / gemm_peak(self.device), 4),
+            "mfu": round(self.meter.window_flops / seconds / self.peak, 4),
             "goodput": round(self.clock.goodput, 4),
         }
         seen = self.meter.window()
@@ -288,7 +292,7 @@ class _Loop:
             tokens=self.meter.tokens,
             seconds=round(seconds, 1),
             goodput=round(self.clock.goodput, 4),
-            mfu=round(self.meter.flops / learning / gemm_peak(self.device), 4),
+            mfu=round(self.meter.flops / learning / self.peak, 4),
             tokens_per_second=round(self.meter.tokens / learning, 1),
             carried=self.start.sentences,
         )
