@@ -1,14 +1,16 @@
 import errno
+import fcntl
 import json
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from midtrain.core.artifact import Artifact, make_artifact, write_atomically
 from midtrain.core.errors import UserError, disk_errors
-from midtrain.core.run import Run, is_sealed, request_stop
+from midtrain.core.run import Journal, Run, is_locked, is_sealed, lock_file, request_stop
 
 IDENTITY = {"kind": "train", "version": 1, "asked": {"tokens": 3}, "inputs": {"base": "abc"}}
 
@@ -58,6 +60,32 @@ def test_verify_names_the_altered_file(tmp_path):
         Artifact.open(tmp_path / "a")
 
 
+@pytest.mark.parametrize("text", ["5", "[]", "null", '{"fingerprint": "a", "counts": {}, "files": {}}', "\udcff"])
+def test_a_manifest_that_lacks_something_is_damaged(tmp_path, text):
+    with make_artifact(tmp_path / "a", kind="t"):
+        pass
+    (tmp_path / "a" / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(UserError, match=r"manifest\.json is damaged"):
+        Artifact.open(tmp_path / "a")
+
+
+def test_an_artifact_takes_the_place_of_a_half_removed_one(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "left").write_text("x")
+    with make_artifact(tmp_path / "a", kind="t") as draft:
+        (draft.path / "file").write_text("y")
+    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["file", "manifest.json"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_file_where_a_folder_must_be_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(UserError, match="cannot be made"), disk_errors(tmp_path / "file"):
+        (tmp_path / "file").mkdir()
+    with pytest.raises(UserError, match="cannot be made"), disk_errors(tmp_path / "file" / "x"):
+        (tmp_path / "file" / "x").mkdir()
+
+
 def test_a_full_disk_is_one_sentence():
     with pytest.raises(UserError, match="disk is full while writing /x"), disk_errors("/x"):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -70,7 +98,7 @@ def test_a_full_disk_is_one_sentence():
 def test_a_failed_atomic_write_keeps_the_old_file(tmp_path, monkeypatch):
     write_atomically(tmp_path / "f", "old")
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match="disk is full"):
         write_atomically(tmp_path / "f", "new")
     assert (tmp_path / "f").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
@@ -139,6 +167,70 @@ def test_a_journal_line_cut_by_a_kill_is_not_an_entry(tmp_path):
         with open(run.journal.path, "a") as file:
             file.write('{"kind": "metr')
         assert [e["kind"] for e in run.journal.read()] == ["event"]
+
+
+def test_a_decision_after_a_cut_line_is_not_lost(tmp_path):
+    with Run(tmp_path / "r", **IDENTITY) as run:
+        run.decide(3, from_block=1, change={"a": 1}, reason="first")
+        with open(tmp_path / "r" / "decisions.jsonl", "a") as file:
+            file.write('{"kind": "deci')
+        run.decide(5, from_block=2, change={"a": 2}, reason="second")
+        assert [made["step"] for made in run.decisions()] == [3, 5]
+
+
+def test_a_journal_line_that_is_no_entry_is_passed_over(tmp_path):
+    (tmp_path / "j").write_text('5\nnull\n{"step": 1}\n{"kind": "event", "step": 2}\n')
+    assert Journal(tmp_path / "j").read("event") == [{"kind": "event", "step": 2}]
+
+
+def test_saving_a_checkpoint_again_keeps_the_old_one_until_the_new_one_is_whole(tmp_path):
+    with Run(tmp_path / "r", **IDENTITY) as run:
+        with run.checkpoint(4) as draft:
+            (draft.path / "w").write_text("old")
+        with pytest.raises(ZeroDivisionError), run.checkpoint(4):
+            raise ZeroDivisionError
+        assert (run.resume()[1].path / "w").read_text() == "old"
+        with run.checkpoint(4) as draft:
+            (draft.path / "w").write_text("new")
+        assert (run.resume()[1].path / "w").read_text() == "new"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_damaged_run_file_is_one_sentence(tmp_path, text):
+    with Run(tmp_path / "r", **IDENTITY):
+        pass
+    (tmp_path / "r" / "run.json").write_text(text)
+    with pytest.raises(UserError, match=r"run\.json is damaged"), Run(tmp_path / "r", **IDENTITY):
+        pass
+    assert not is_locked(tmp_path / "r" / "lock")
+
+
+@pytest.mark.parametrize("text", ["", '{"stop": tru', "5"])
+def test_a_control_file_written_by_hand_and_half_there_asks_nothing(tmp_path, text):
+    with Run(tmp_path / "r", **IDENTITY) as run:
+        (tmp_path / "r" / "control.json").write_text(text)
+        assert not run.stop_requested()
+        assert run.remix_requested() is None
+        request_stop(tmp_path / "r")
+        assert run.stop_requested()
+
+
+def test_asking_whether_a_run_is_locked_changes_nothing(tmp_path):
+    assert not is_locked(tmp_path / "lock")
+    assert list(tmp_path.iterdir()) == []
+    handle = lock_file(tmp_path / "lock", "held")
+    assert is_locked(tmp_path / "lock")
+    os.close(handle)
+    (tmp_path / "lock").write_text("123")
+    assert not is_locked(tmp_path / "lock")
+    assert (tmp_path / "lock").read_text() == "123"
+
+
+def test_someone_who_only_asks_does_not_keep_a_run_from_starting(tmp_path):
+    asked = os.open(tmp_path / "lock", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(asked, fcntl.LOCK_SH)
+    threading.Timer(0.06, os.close, [asked]).start()
+    os.close(lock_file(tmp_path / "lock", "held"))
 
 
 def test_a_sealed_run_is_an_artifact(tmp_path):

@@ -40,7 +40,9 @@ def test_sizes_read_as_people_write_them(text, size):
     assert isinstance(parse_size(text), int)
 
 
-@pytest.mark.parametrize("text", ["64 kB", "-3", "1.5", "", "M", True, -1, 0.3, None])
+@pytest.mark.parametrize(
+    "text", ["64 kB", "-3", "1.5", "", "M", True, -1, 0.3, None, "1e400", float("inf"), float("nan")]
+)
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(ValueError):
         parse_size(text)

@@ -26,6 +26,7 @@ from midtrain.core.fingerprint import canonical, file_digest, fingerprint
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".making-"
+_RECORDED = {"fingerprint", "version", "asked", "inputs", "counts", "drops", "facts", "files"}
 _LIBRARIES = ("midtrain", "torch", "transformers", "tokenizers", "gigatoken", "numpy", "pyarrow")
 
 
@@ -52,11 +53,13 @@ class Artifact:
         path = Path(path)
         try:
             manifest = json.loads((path / MANIFEST).read_text())
-            manifest["fingerprint"], manifest["counts"], manifest["files"]
+            missing = _RECORDED - manifest.keys()
         except FileNotFoundError:
             raise UserError(f"{path} is not a finished artifact (no {MANIFEST}); run the step that makes it.") from None
-        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
-            raise UserError(f"{path / MANIFEST} is damaged; remove {path} and run again.") from None
+        except (json.JSONDecodeError, AttributeError, UnicodeDecodeError):
+            missing = _RECORDED
+        if missing:
+            raise UserError(f"{path / MANIFEST} is damaged; remove {path} and run again.")
         return cls(path, manifest)
 
     def verify(self) -> None:
@@ -112,11 +115,20 @@ def make_artifact(
         try:
             yield draft
             write_manifest(draft, kind=kind, version=version, asked=asked, inputs=inputs or {})
-            os.replace(temporary, path)
-            fsync_directory(path.parent)
+            _put_in_place(temporary, path)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Rename a finished folder to `path`; what lies there (a damaged artifact, half removed) goes only then."""
+    aside = temporary.with_name(f"{temporary.name}-old")
+    if path.is_dir():  # a rename does not replace a folder that holds something
+        os.replace(path, aside)
+    os.replace(temporary, path)
+    fsync_directory(path.parent)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_manifest(draft: Draft, *, kind: str, version: int, asked: Any, inputs: Mapping[str, str]) -> None:
@@ -168,12 +180,13 @@ def write_atomically(path: Path | str, text: str | bytes) -> None:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     data = text.encode() if isinstance(text, str) else text
     try:
-        with disk_errors(path), open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        fsync_directory(path.parent)
+        with disk_errors(path):
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+            fsync_directory(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ report into one sentence a person can act on.
 
 from __future__ import annotations
 
+import math
 import re
 import types
 import typing
@@ -34,7 +35,7 @@ def parse_size(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise ValueError("is not a size; write a whole number or one with a suffix, such as 300M or 10B")
     if isinstance(value, int):
-        size = float(value)
+        size: float = value
     elif isinstance(value, float):
         size = value
     else:
@@ -43,7 +44,7 @@ def parse_size(value: Any) -> Any:
             raise ValueError(f'"{value}" is not a size; write a whole number or one with k, M, B or T, such as 300M')
         size = float(match[1].replace("_", "")) * _SUFFIX[match[2].lower()]
         size = round(size, 6)
-    if size < 0 or size != int(size):
+    if size < 0 or not math.isfinite(size) or size != int(size):
         raise ValueError(f"{value!r} is not a whole number of units")
     return value if isinstance(value, int) else int(size)
 

@@ -52,7 +52,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 @contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's answers about `path` (full disk, no permission) into a `UserError`.
+    """Turn the operating system's answers about `path` (full disk, no permission, a file in the way) into a `UserError`.
 
     Libraries with writers of their own (safetensors, Arrow) wrap the answer in errors of their own, named in the text.
     """
@@ -69,4 +69,6 @@ def disk_errors(path: Path | str) -> Iterator[None]:
             ) from error
         if number in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise UserError(f"{path} cannot be written ({os.strerror(number)}); choose another folder.") from error
+        if number in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG):
+            raise UserError(f"{path} cannot be made ({os.strerror(number)}); choose another place.") from error
         raise

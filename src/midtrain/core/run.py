@@ -58,9 +58,18 @@ class Journal:
     def append(self, kind: str, step: int, clock: Mapping[str, Any] | None = None, **fields: Any) -> None:
         """Add one line and flush it. `kind` is metrics, event or decision (decisions through `Run.decide`)."""
         entry = {"kind": kind, "step": step, **fields, "clock": {"time": round(time.time(), 3), **(clock or {})}}
-        with disk_errors(self.path), open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n")
-            file.flush()
+        line = json.dumps(entry, ensure_ascii=False, allow_nan=False) + "\n"
+        with disk_errors(self.path), open(self.path, "a+b") as file:
+            # A kill may have cut the last line: the new entry must not become part of it.
+            if file.seek(0, os.SEEK_END) and os.pread(file.fileno(), 1, file.tell() - 1) != b"\n":
+                line = "\n" + line
+            file.write(line.encode())
+
+    def sync(self) -> None:
+        """Make what was written survive a power cut."""
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                os.fsync(file.fileno())
 
     def read(self, kind: str | None = None) -> list[dict[str, Any]]:
         """All whole entries, oldest first; a last line cut by a kill is not one."""
@@ -74,7 +83,7 @@ class Journal:
                 entry = json.loads(line)
             except (json.JSONDecodeError, UnicodeDecodeError):
                 continue
-            if kind is None or entry["kind"] == kind:
+            if isinstance(entry, dict) and (kind is None or entry.get("kind") == kind):
                 entries.append(entry)
         return entries
 
@@ -110,10 +119,11 @@ class Run:
             self._lock = lock_file(self.path / _LOCK, f"{self.path} is being worked on")
             identity = self.path / _IDENTITY
             if identity.exists():
-                found = json.loads(identity.read_text())["fingerprint"]
-                if found != self.fingerprint:
+                try:
+                    self._require_own(identity)
+                except UserError:
                     self.__exit__()
-                    raise UserError(f"{self.path} belongs to another run ({found[:12]}); choose another folder.")
+                    raise
             else:
                 write_atomically(
                     identity,
@@ -121,6 +131,14 @@ class Run:
                 )
             (self.path / _CONTROL).unlink(missing_ok=True)
         return self
+
+    def _require_own(self, identity: Path) -> None:
+        try:
+            found = json.loads(identity.read_text())["fingerprint"]
+        except (json.JSONDecodeError, KeyError, TypeError, UnicodeDecodeError):
+            raise UserError(f"{identity} is damaged; remove {self.path} to make it anew.") from None
+        if found != self.fingerprint:
+            raise UserError(f"{self.path} belongs to another run ({found[:12]}); choose another folder.")
 
     def __exit__(self, *_: object) -> None:
         if self._lock is not None:
@@ -154,8 +172,7 @@ class Run:
             made = {"step": step, "from_block": from_block, "change": canonical(change), "reason": reason}
             ahead = Journal(self.path / _DECISIONS)
             ahead.append("decision", **made)
-            with open(ahead.path, "rb") as file:
-                os.fsync(file.fileno())
+            ahead.sync()
         if all(entry["step"] != step for entry in self.journal.read("decision")):
             self.journal.append("decision", **made)
         return made
@@ -164,9 +181,8 @@ class Run:
     def checkpoint(self, step: int) -> Iterator[Draft]:
         """Write checkpoint `step` as an Artifact; the journal's size is recorded so that resuming can cut it there."""
         path = self._checkpoint_path(step)
-        if path.exists():  # left by an earlier attempt that was killed after the rename: same position, same content
-            shutil.rmtree(path)
         with make_artifact(path, kind="checkpoint", asked={"step": step}, inputs={"run": self.fingerprint}) as draft:
+            self.journal.sync()
             draft.facts["journal_bytes"] = self.journal.size()
             yield draft
 
@@ -223,11 +239,12 @@ def request_remix(path: Path | str, weights: Mapping[str, float]) -> None:
 
 
 def _read_control(path: Path) -> dict[str, Any]:
-    """What is asked of the run at `path`; nothing when no file says so."""
+    """What is asked of the run at `path`; nothing when no file says so, or one that is only half there."""
     try:
-        return json.loads((path / _CONTROL).read_text())
-    except FileNotFoundError:
-        return {}
+        asked = json.loads((path / _CONTROL).read_text())
+    except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+        return {}  # written by hand, it is read again after the next step: training must not end of a typing mistake
+    return asked if isinstance(asked, dict) else {}
 
 
 def _change_control(path: Path, **asked: Any) -> None:
@@ -252,12 +269,31 @@ def decisions_digest(decisions: list[dict[str, Any]]) -> str:
 def lock_file(path: Path, message: str) -> int:
     """Hold `path` exclusively until the returned handle is closed; UserError when another process has it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    for patience in (0.05, 0.05, 0.05, 0.0):  # `is_locked` holds it for an instant
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            time.sleep(patience)
+    else:
         owner = os.pread(handle, 32, 0).decode(errors="replace").strip()
         os.close(handle)
-        raise UserError(f"{message} by process {owner or 'unknown'}; wait for it or stop it first.") from None
+        raise UserError(f"{message} by process {owner or 'unknown'}; wait for it or stop it first.")
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)
     return handle
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds `path` with `lock_file`; nothing is written, and others who ask do not count."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False

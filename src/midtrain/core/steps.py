@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from midtrain.core.artifact import MANIFEST, Artifact, Draft, artifact_fingerprint, make_artifact
-from midtrain.core.errors import UserError, did_you_mean
+from midtrain.core.errors import UserError, did_you_mean, disk_errors
 from midtrain.core.fingerprint import canonical, differences
 from midtrain.core.run import Run
 
@@ -104,7 +104,8 @@ class Steps:
                 named = {step.aliases.get(need, need): artifact for need, artifact in inputs.items()}
                 self._make(state, {need: artifact.fingerprint for need, artifact in inputs.items()}, named)
             else:
-                os.utime(state.path / MANIFEST)  # the newest answer is the one last used
+                with disk_errors(state.path):
+                    os.utime(state.path / MANIFEST)  # the newest answer is the one last used
             made[step.name] = Artifact.open(state.path)
         return made
 
