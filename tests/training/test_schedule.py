@@ -133,4 +133,4 @@ def test_the_counts_of_a_stage():
     assert (stage.num_steps, stage.batch_sequences, stage.micro_sequences) == (50, 10, 10)
     assert StageConfig.model_validate({**STAGE, "micro_tokens": 256}).micro_sequences == 2
     wide = {"tokens": "1M", "context": 2048, "batch_tokens": 65536, "mixture": {"weights": {"a": 1.0}}}
-    assert StageConfig.model_validate(wide).micro_sequences == 4
+    assert StageConfig.model_validate(wide).micro_sequences == 2

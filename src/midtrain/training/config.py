@@ -115,7 +115,7 @@ class CarryConfig(Config):
     """`keep` goes on in the order of the documents where the stage before stopped; `reset` reads from the beginning."""
 
 
-_MICRO_TOKENS = 8192
+_MICRO_TOKENS = 4096
 
 
 class StageConfig(Config):
@@ -130,7 +130,8 @@ class StageConfig(Config):
     batch_tokens: Size = Field(gt=0)
     """Tokens of one optimizer step: a whole number of rows."""
     micro_tokens: Size | None = None
-    """Tokens that go through the model at once; less needs less memory. Unset: as many rows as fit into 8192."""
+    """Tokens that go through the model at once; less needs less memory. Unset: as many rows as fit into 4096,
+    beyond which two cores get slower; a GPU wants as many as its memory holds."""
     mixture: MixtureConfig
     """Which share of the tokens comes from which source, possibly over time."""
     packing: PackingConfig = PackingConfig()
