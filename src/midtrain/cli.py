@@ -46,7 +46,7 @@ def init(
     """
     from midtrain.recipe.starter import write_starter
 
-    print(write_starter(path, base))
+    _print(write_starter(path, base))
 
 
 @app.command()
@@ -194,7 +194,10 @@ def _quiet(json: bool) -> None:
 
 
 def _print(text: Any) -> None:
-    print(text, flush=True)
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # who read it (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
@@ -207,12 +210,11 @@ def main() -> None:
     except MidtrainError as error:
         print(f"midtrain: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:  # Ctrl-C reaches us as the exit code that typer makes of it
+        if isinstance(end, SystemExit) and end.code != 130:
+            raise
         print("midtrain: interrupted; run the same command again to go on.", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,18 @@ def test_the_resolved_recipe_is_enough_to_run_it_again_from_anywhere(recipe_file
         ("stages.anneal.batch_tokens=1000", "not a whole number of 128-token rows; 1024 would be"),
         ("base={}", "exactly one of path"),
         ("stages.anneal.schedule.decay.shape=cosin", "schedule.decay.shape"),
+        ("sources=5", "sources: Input should be a valid dictionary"),
+        ("sources=[a]", "sources: Input should be a valid dictionary"),
+        ("stages.anneal.tokens=.inf", "is not a whole number"),
+        ("stages.anneal.tokens=1e400", "is not a whole number"),
+        ("name=2020-99-99", "is not a value"),
+        ("name={[a]: 1}", "is not a value"),
+        ("stages.anneal.mixture.order={odl: id}", 'names "odl", which is not among the sources. Did you mean "old"?'),
+        ("stages.anneal.mixture.max_epochs={odl: 2}", 'Did you mean "old"?'),
+        (
+            "base={architecture: {model_type: llama}, tokenizer: {train: {sources: [odl]}}}",
+            'base.tokenizer.train.sources names "odl"',
+        ),
     ],
 )
 def test_a_mistake_is_one_sentence(recipe_file, override, expected):
@@ -97,13 +109,32 @@ def test_a_mistake_is_one_sentence(recipe_file, override, expected):
         ("name: [", "not valid YAML at line"),
         ("name: a\nname: b\n", 'the key "name" stands twice'),
         (b"name: \xff\xfe", "not UTF-8"),
+        ("name: a\0", "not valid YAML: unacceptable character"),
+        ("name: 2020-99-99", "not valid YAML at line 1: month"),
+        ("? [a]\n: 1", "not valid YAML at line 1: a key must be a plain value"),
     ],
 )
 def test_a_broken_file_is_one_sentence(tmp_path, text, expected):
     path = tmp_path / "r.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(UserError, match=expected):
+    with pytest.raises(UserError, match=expected) as error:
         load_recipe(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_path_through_a_file_is_one_sentence(recipe_file):
+    with pytest.raises(UserError, match="cannot be read"):
+        load_recipe(recipe_file / "more.yaml")
+
+
+def test_paths_of_the_base_and_its_tokenizer_are_the_recipes_own(recipe_file, monkeypatch):
+    monkeypatch.setenv("HOME", str(recipe_file.parent / "home"))
+    made = "base={architecture: {model_type: llama}, tokenizer: {path: ./tok}}"
+    tokenizer = load_recipe(recipe_file, [made]).base.tokenizer
+    assert tokenizer.path == str(recipe_file.parent / "tok")
+    assert load_recipe(recipe_file, ["base=~/model"]).base.path == str(recipe_file.parent / "home" / "model")
+    unknown = load_recipe(recipe_file, ["sources.old.read=~nobody-here/x"]).sources["old"]
+    assert unknown.entries == [str(recipe_file.parent / "~nobody-here/x")]
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path):

@@ -25,6 +25,7 @@ def test_a_plan_of_a_fresh_recipe_counts_everything(fresh_plan):
     assert fresh_plan.flops > 6 * 20_000 * fresh_plan.tokens
     assert fresh_plan.seconds > 0
     assert set(fresh_plan.memory) >= {"weights", "gradients", "moments", "activations"}
+    assert "total" not in fresh_plan.memory  # the text adds the parts up
     anneal = {use.name: use for use in fresh_plan.stages[0].sources}
     assert anneal["old"].tokens == 4096
     assert fresh_plan.stages[0].learning_rates[0] == pytest.approx(3e-3)
@@ -75,6 +76,12 @@ def test_the_text_shows_the_tree_and_the_curves(fresh_plan):
         (["sources.old.read=/absent/file.jsonl"], "/absent/file.jsonl"),
         (["sources.sums.problems.families=[adition]"], 'Did you mean "addition"?'),
         (["holdout.share=0"], "holdout.share is 0"),
+        (["control.weights={old: 0.5}"], "control.weights: the weights sum to 0.5, not 1"),
+        # 4,096 of some 14,000 tokens in the first stage, 1,024 in the second: the cap holds over both
+        (
+            ["stages.longer.carry.data_position=reset", "stages.longer.mixture.max_epochs=0.3"],
+            "stages.longer would read",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(small_recipe, tmp_path, overrides, expected):
@@ -83,3 +90,10 @@ def test_what_cannot_work_is_refused_in_one_sentence(small_recipe, tmp_path, ove
     assert expected in str(error.value)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_limit_is_counted_in_a_source_that_is_read_to_its_end(small_recipe, tmp_path):
+    recipe = load_recipe(small_recipe, ["sources.old.limit.documents=30"])
+    sizes = {size.name: size for size in make_plan(recipe, tmp_path / "run").sources}
+    assert sizes["old"].documents + sizes["old"].heldout == pytest.approx(30)
+    assert sizes["new"].documents + sizes["new"].heldout == pytest.approx(60)

@@ -140,6 +140,59 @@ def test_a_folder_of_something_else_is_left_alone(small_run, small_recipe, tmp_p
     os.close(handle)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "until"),
+    [
+        (["sources.old.read=/absent"], None),
+        ([], "tokn"),
+        (["control.weights={old: 0.5}"], None),
+    ],
+)
+def test_a_refused_run_writes_nothing(small_run, small_recipe, tmp_path, overrides, until):
+    out, _ = small_run
+    before = (out / "recipe.yaml").read_text()
+    for folder in (out, tmp_path / "new"):
+        with pytest.raises(UserError):
+            run_recipe(load_recipe(small_recipe, overrides), folder, until)
+    assert (out / "recipe.yaml").read_text() == before
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_in_the_place_of_the_run_folder_is_one_sentence(small_recipe):
+    for out in (small_recipe, small_recipe / "run"):
+        with pytest.raises(UserError, match="cannot be made"):
+            run_recipe(load_recipe(small_recipe), out)
+
+
+def test_the_report_is_not_written_while_the_run_is_worked_on(small_run):
+    out, _ = small_run
+    handle = lock_file(out / "lock", "held")
+    with pytest.raises(UserError, match="is being worked on"):
+        write_report_again(out)
+    os.close(handle)
+    assert {step["state"] for step in run_status(out)["steps"]} == {"done"}
+
+
+def test_a_missing_file_of_the_scores_is_one_sentence(small_run, small_recipe, tmp_path):
+    out, _ = small_run
+    shutil.copytree(out, tmp_path / "run")
+    next((tmp_path / "run" / "artifacts" / "scores").glob("*/scores.json")).unlink()
+    with pytest.raises(UserError, match=r"scores\.json is missing"):
+        run_recipe(load_recipe(small_recipe), tmp_path / "run")
+    with pytest.raises(UserError, match=r"scores\.json is missing"):
+        write_report_again(tmp_path / "run")
+
+
+def test_stages_that_pack_differently_do_not_share_their_windows(small_recipe, tmp_path):
+    overrides = ["stages.longer.context=64", "stages.longer.packing.group=7"]
+    steps = build_graph(load_recipe(small_recipe, overrides), tmp_path).steps
+    packed = {name: step.asked["packing"]["group"] for name, step in steps.items() if name.startswith("packed/old")}
+    assert sorted(packed.values()) == [7, 8192]
+    needs = {stage: set(steps[f"train/ours/seed-0/{stage}"].needs) & packed.keys() for stage in STAGES}
+    assert {packed[name] for name in needs["anneal"]} == {8192}
+    assert {packed[name] for name in needs["longer"]} >= {7}
+
+
 def test_a_broken_guard_and_a_missed_target_are_failed_checks(small_run):
     out, outcome = small_run
     broken = {**outcome.scores, "guard": {**outcome.scores["guard"], "broken": ["bpb/old"]}}
@@ -190,6 +243,29 @@ def test_ctrl_c_saves_a_checkpoint_and_the_run_goes_on_to_the_same_weights(small
         for folder in (out, straight)
     )
     assert mine == theirs
+
+
+def test_ctrl_c_outside_of_training_is_one_sentence_and_leaves_nothing(small_recipe, tmp_path):
+    words = command("run", small_recipe, "--out", tmp_path / "run", "--until", "packed")
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "run" / "recipe.yaml").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "midtrain: interrupted; run the same command again to go on."
+    assert "Traceback" not in said
+    assert not list((tmp_path / "run").rglob(".making-*"))
+
+
+def test_a_reader_that_has_seen_enough_is_no_failed_check(small_run):
+    out, _ = small_run
+    words = " ".join(command("status", out))
+    done = subprocess.run(
+        ["bash", "-c", f"{words} | true; exit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
 
 @contextmanager
 def disk_errors(path: Path | str) -> Iterator[None]:
-    """Turn the operating system's answers about `path` (full disk, no permission, a file in the way) into a `UserError`.
+    """Turn the system's answers about `path` (full disk, no permission, a file in the way) into a `UserError`.
 
     Libraries with writers of their own (safetensors, Arrow) wrap the answer in errors of their own, named in the text.
     """

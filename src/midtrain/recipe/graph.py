@@ -26,6 +26,7 @@ from typing import Any
 from midtrain.core.steps import Step, Steps
 from midtrain.recipe import make_data, make_evidence, make_models
 from midtrain.recipe.schema import ProblemSourceConfig, RecipeConfig
+from midtrain.tokens.config import PackingConfig
 from midtrain.training.config import StageConfig
 
 # How often to write things down is not part of what is trained.
@@ -97,8 +98,9 @@ def _token_steps(recipe: RecipeConfig) -> list[Step]:
 
 def packed_name(source: str, stage: StageConfig) -> str:
     """The step that packs `source` for the stage's context (and packing settings)."""
-    order = stage.mixture.order.get(source)
-    return f"packed/{source}-{stage.context}" + (f"-by-{order}" if order else "")
+    order, packing = stage.mixture.order.get(source), stage.packing
+    grouped = "" if packing == PackingConfig() else f"-in-{packing.group}"
+    return f"packed/{source}-{stage.context}" + (f"-by-{order}" if order else "") + grouped
 
 
 def _packed_step(source: str, stage: StageConfig) -> Step:

@@ -35,7 +35,8 @@ def inspect_step(
         for need in (f"tokens/{name}", packed_name(name, stages[stage])):
             if not states[need].done:
                 raise UserError(
-                    f"{need} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --until packed"
+                    f"{need} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --out {folder} "
+                    "--until packed"
                 )
     paths = {name: state.path for name, state in states.items()}
     runs = {name: states[f"train/{arm}/seed-{seed}/{name}"].path for name in stages}

@@ -7,6 +7,8 @@ copy kept with the artifacts means the same files wherever it lies.
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -41,25 +43,36 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is a folder; name the recipe file in it.") from None
     except UnicodeDecodeError:
         raise UserError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); check the path and its permissions.") from None
     try:
         data = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" at line {where.line + 1}" if where is not None else ""
-        raise UserError(f"{path} is not valid YAML{line}: {getattr(error, 'problem', error)}.") from None
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{path} is not valid YAML{line}: {problem}.") from None
     if not isinstance(data, dict):
         raise UserError(f"{path} holds no recipe: it must be a mapping with name, base, sources and stages.")
     return data
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice instead of keeping the last."""
+    """SafeLoader that refuses a key written twice instead of keeping the last, and what only looks like a value."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # such as the date 2026-99-99
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
 
 def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a plain value", key_node.start_mark)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f'the key "{key}" stands twice', key_node.start_mark)
         seen.add(key)
@@ -114,9 +127,12 @@ def absolute_paths(data: dict[str, Any], folder: Path) -> None:
     base = data.get("base")
     if isinstance(base, str):  # set by an override
         data["base"] = base = {"path": base}
-    if isinstance(base, dict) and isinstance(base.get("path"), str) and _is_local(base["path"], folder):
-        base["path"] = str((folder / base["path"]).resolve())
-    for source in (data.get("sources") or {}).values():
+    tokenizer = base.get("tokenizer") if isinstance(base, dict) else None
+    for part in (base, tokenizer):
+        if isinstance(part, dict) and isinstance(part.get("path"), str) and _is_local(part["path"], folder):
+            part["path"] = str((folder / os.path.expanduser(part["path"])).resolve())
+    sources = data.get("sources")
+    for source in sources.values() if isinstance(sources, dict) else ():
         if isinstance(source, dict) and "read" in source:
             read = source["read"]
             if isinstance(read, str):
@@ -128,7 +144,7 @@ def absolute_paths(data: dict[str, Any], folder: Path) -> None:
 def _absolute(read: str, folder: Path) -> str:
     if "://" in read:
         return read
-    return str(folder / Path(read).expanduser())
+    return str(folder / os.path.expanduser(read))
 
 
 def _is_local(path: str, folder: Path) -> bool:

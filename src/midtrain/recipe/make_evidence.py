@@ -61,4 +61,5 @@ def make_report(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifact])
     from midtrain.recipe.report_inputs import report_inputs
     from midtrain.report.page import write_report
 
+    inputs["scores"].verify()
     write_report(report_inputs(recipe, inputs), draft.path / REPORT)

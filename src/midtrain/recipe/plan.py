@@ -104,8 +104,6 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
     used: dict[str, float] = {}
     rate, where = base_rate(probe.training_state), "the base's training state"
     for name, stage in recipe.stages.items():
-        if stage.carry.data_position != "keep":
-            used = {}
         peak, note = peak_of(stage, rate, where)
         stages.append(_plan_stage(name, stage, (peak, note), by_name, used, done, probe))
         rate, where = stop_rate(stage, peak), f"stage {name}"
@@ -114,7 +112,7 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
             raise UserError(f"evaluation measures {name} on held-out text, but holdout.share is 0; set it above 0.")
     if len(recipe.seeds) < 3:
         notes.append(f"{len(recipe.seeds)} seed(s): the intervals will not contain seed noise; three is the least.")
-    if recipe.control is None and len(recipe.arms()) == 1 and recipe.base.path is not None:
+    if recipe.control is None and recipe.base.path is not None:
         notes.append("no control: new data cannot be told from a lower learning rate; add control.weights.")
     arms = _check_control(recipe, by_name)
     runs = len(recipe.seeds) * len(recipe.arms())
@@ -220,6 +218,7 @@ def _check_control(recipe: RecipeConfig, sizes: dict[str, SourceSize]) -> list[s
     if recipe.control is not None:
         tokens: dict[str, float] = {}
         for name, stage in recipe.arms()["control"].items():
+            Weights(stage.mixture, stage.mixture.source_names(), "control")
             for source, weight in recipe.control.weights.items():
                 tokens[source] = tokens.get(source, 0.0) + weight * stage.num_steps * stage.batch_tokens
                 epochs = tokens[source] / max(sizes[source].tokens, 1)

@@ -54,7 +54,7 @@ class Probe:
         from midtrain.models.flops import memory_estimate
 
         parts = memory_estimate(self.config, micro_tokens=stage.micro_sequences * stage.context)
-        return {name: float(size) for name, size in parts.items()}
+        return {name: float(size) for name, size in parts.items() if name != "total"}
 
 
 def probe_base(recipe: RecipeConfig, done: dict[str, Path]) -> Probe:

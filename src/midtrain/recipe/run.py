@@ -16,7 +16,7 @@ from typing import Any
 from midtrain.core.artifact import Artifact, write_atomically
 from midtrain.core.errors import CheckFailed, UserError, disk_errors
 from midtrain.core.progress import say
-from midtrain.core.run import Journal, lock_file, request_stop
+from midtrain.core.run import Journal, is_locked, lock_file, request_stop
 from midtrain.core.steps import StepState
 from midtrain.recipe.graph import build_graph
 from midtrain.recipe.load import dump_recipe, load_recipe
@@ -62,13 +62,15 @@ def default_folder(recipe: RecipeConfig, out: Path | None) -> Path:
 def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None = None) -> Outcome:
     """Make what is missing of `recipe` up to step `until` (all when None)."""
     folder = default_folder(recipe, out)
+    graph = build_graph(recipe, folder)
+    graph.until(until)  # what cannot be run is told before anything is written, or trained
+    _require_weights(recipe)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _require_same_recipe(folder, recipe)
         lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
     try:
         write_atomically(folder / _RECIPE, dump_recipe(recipe))
-        graph = build_graph(recipe, folder)
         outcome = Outcome(folder)
 
         def tell(state: StepState) -> None:
@@ -83,6 +85,16 @@ def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None 
     finally:
         os.close(lock)
     return outcome
+
+
+def _require_weights(recipe: RecipeConfig) -> None:
+    """Weights that do not sum to 1 are refused now: the control is trained last."""
+    from midtrain.tokens.weights import Weights
+
+    for arm, stages in recipe.arms().items():
+        for name, stage in stages.items():
+            where = f"stages.{name}.mixture" if arm == "ours" else arm
+            Weights(stage.mixture, stage.mixture.source_names(), where)
 
 
 def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
@@ -108,6 +120,8 @@ def _readable(path: Path) -> bool:
 
 def _hand_over(folder: Path, made: dict[str, Artifact], outcome: Outcome) -> None:
     """Put the scores and the report where a person looks for them."""
+    for name in made.keys() & {"scores", "report"}:
+        made[name].verify()
     if "scores" in made:
         outcome.scores = json.loads((made["scores"].path / SCORES).read_text())
         write_atomically(folder / SCORES, (made["scores"].path / SCORES).read_bytes())
@@ -131,20 +145,12 @@ def run_status(folder: Path) -> dict[str, Any]:
         how = "done" if state.done else "missing"
         progress = None
         if state.step.watched and not state.done and state.started:
-            how = "running" if _is_locked(state.path / "lock") else "stopped"
+            how = "running" if is_locked(state.path / _LOCK) else "stopped"
             progress = _last_metrics(state.path)
         steps.append(
             {"step": state.step.name, "state": how, "why": state.why, "progress": progress, "path": str(state.path)}
         )
     return {"recipe": recipe.name, "folder": str(folder), "steps": steps}
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        os.close(lock_file(path, ""))
-    except UserError:
-        return True
-    return False
 
 
 def _last_metrics(path: Path) -> dict[str, Any] | None:
@@ -192,8 +198,13 @@ def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
         raise UserError(
             f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}"
         )
-    shutil.rmtree(states["report"].path, ignore_errors=True)
     outcome = Outcome(folder)
-    _hand_over(folder, graph.run(), outcome)
+    with disk_errors(folder):
+        lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
+    try:
+        shutil.rmtree(states["report"].path, ignore_errors=True)
+        _hand_over(folder, graph.run(), outcome)
+    finally:
+        os.close(lock)
     assert outcome.scores is not None
     return folder / REPORT, outcome.scores

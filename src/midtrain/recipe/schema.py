@@ -96,8 +96,13 @@ class RecipeConfig(Config):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RecipeConfig:
+        if self.base.tokenizer is not None and self.base.tokenizer.train is not None:
+            for source in self.base.tokenizer.train.sources:
+                self._require_source(source, "base.tokenizer.train.sources")
         for stage_name, stage in self.stages.items():
-            for source in stage.mixture.source_names():
+            mixture = stage.mixture
+            caps = mixture.max_epochs if isinstance(mixture.max_epochs, dict) else {}
+            for source in (*mixture.source_names(), *mixture.order, *caps):
                 self._require_source(source, f"stages.{stage_name}.mixture")
         if self.control is not None:
             for source in self.control.weights:

@@ -111,7 +111,9 @@ def outcome_text(outcome: Outcome) -> str:
     if outcome.scores is not None:
         parts += [Text(sentence) for sentence in verdict_sentences(outcome.scores)]
         parts.append(_scores_table(outcome.scores))
-        parts.append(Text(f"report  {outcome.folder / 'report.html'}\nscores  {outcome.folder / 'scores.json'}"))
+        if "report" in outcome.made + outcome.reused:
+            parts.append(Text(f"report  {outcome.folder / 'report.html'}"))
+        parts.append(Text(f"scores  {outcome.folder / 'scores.json'}"))
     elif outcome.made:
         parts.append(Text(f"Made {len(outcome.made)} steps in {outcome.folder}, up to {outcome.made[-1]}."))
     else:
@@ -161,7 +163,7 @@ def status_text(found: dict[str, Any]) -> str:
     for step in found["steps"]:
         note = step["why"] if step["why"] != "new" else ""
         if step["progress"]:
-            note = f"step {step['progress']['step']}, loss {step['progress']['loss']:.3f}"
+            note = f"step {step['progress']['step']}, loss {_number(step['progress']['loss'])}"
         table.add_row(Text(step["state"], style=_STATE_STYLE[step["state"]]), step["step"], Text(note, style="dim"))
     return render(table)
 

@@ -65,7 +65,10 @@ def _estimated(
     texts, row_bytes, ended = _sample(rows_of(source))
     sampled = sum(len(text.encode()) for text in texts)
     tokens = _count_tokens(texts, sampled, tokenizer)
-    factor = 1.0 if ended or not sampled else _whole_bytes(source, texts, sampled, row_bytes) / sampled
+    whole = (
+        min([sampled, *_limits(source, texts, sampled)]) if ended else _whole_bytes(source, texts, sampled, row_bytes)
+    )
+    factor = whole / sampled if sampled else 1.0
     share = 0.0 if isinstance(source, ProblemSourceConfig) else recipe.holdout.share
     kept = factor * (1 - share)
     note = "" if ended else f"estimated from its first {len(texts):,} documents"
@@ -99,9 +102,7 @@ def _whole_bytes(source: SourceConfig | ProblemSourceConfig, texts: list[str], s
     if isinstance(source, ProblemSourceConfig):
         return source.problems.count * sampled / len(texts)
     facts = identity(source)
-    found = [float(source.limit.bytes)] if source.limit.bytes is not None else []
-    if source.limit.documents is not None:
-        found.append(source.limit.documents * sampled / len(texts))
+    found = _limits(source, texts, sampled)
     if "bytes" in facts:
         text_share = sampled / row_bytes
         entries = " ".join(source.entries)
@@ -110,6 +111,16 @@ def _whole_bytes(source: SourceConfig | ProblemSourceConfig, texts: list[str], s
             text_share *= len(sample) / len(zlib.compress(sample, 6))
         found.append(facts["bytes"] * text_share)
     return min(found) if found else float(sampled)
+
+
+def _limits(source: SourceConfig | ProblemSourceConfig, texts: list[str], sampled: int) -> list[float]:
+    """Bytes of text at which the recipe ends the source."""
+    if isinstance(source, ProblemSourceConfig):
+        return []
+    found = [float(source.limit.bytes)] if source.limit.bytes is not None else []
+    if source.limit.documents is not None:
+        found.append(source.limit.documents * sampled / max(len(texts), 1))
+    return found
 
 
 def _count_tokens(texts: list[str], size: int, tokenizer: Tokenizer | None) -> float:
