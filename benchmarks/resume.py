@@ -105,17 +105,21 @@ def wait_for(moment: str, out: Path, process, seconds: float, rng: random.Random
         "export": "artifacts/export/**/.making-*",
         "remix": "artifacts/train/**/decisions.jsonl",
     }[moment]
-    before = {(path, path.stat().st_mtime_ns) for path in out.glob(pattern) if path.exists()}
+    before = seen(out, pattern)
     deadline = time.monotonic() + seconds
     while process.is_alive() and time.monotonic() < deadline:
-        for path in out.glob(pattern):
-            try:
-                if (path, path.stat().st_mtime_ns) not in before:
-                    time.sleep(rng.uniform(0, 0.02))
-                    return
-            except FileNotFoundError:
-                continue
+        if seen(out, pattern) - before:
+            time.sleep(rng.uniform(0, 0.02))
+            return
         time.sleep(0.001)
+
+
+def seen(out: Path, pattern: str) -> set:
+    """What matches now, with its times; a folder that vanishes while it is looked at is not there."""
+    try:
+        return {(path, path.stat().st_mtime_ns) for path in out.glob(pattern)}
+    except FileNotFoundError:
+        return set()
 
 
 def kill_until_done(recipe: Path, out: Path, kills: int, seconds: float, context, rng: random.Random) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -202,6 +203,7 @@ def _print(text: Any) -> None:
 
 def main() -> None:
     """Run the command line; what a person did wrong is one sentence and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is half-made is removed
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_DISABLE_UPDATE_CHECK", "1")
     os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")

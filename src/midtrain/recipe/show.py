@@ -171,8 +171,8 @@ def status_text(found: dict[str, Any]) -> str:
 def inspect_text(found: dict[str, Any]) -> str:
     """The documents of one step, span by span."""
     table = Table(box=None, pad_edge=False)
-    for column in ("row", "source", "epoch", "document", "tokens", "text"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if column == "text" else "fold")
+    for column, width in (("row", 3), ("source", 8), ("epoch", 5), ("document", 12), ("tokens", 11), ("text", 20)):
+        table.add_column(column, no_wrap=True, overflow="ellipsis" if column == "text" else "fold", min_width=width)
     for span in found["spans"]:
         where = f"{span['start']}..{span['start'] + span['length']}"
         shown = (span.get("text") or "").replace("\n", "\\n")
