@@ -32,7 +32,8 @@ _RECIPE = """\
 name: resume
 base:
   architecture: {{model_type: llama, hidden_size: 32, intermediate_size: 64, num_hidden_layers: 2,
-                 num_attention_heads: 2, num_key_value_heads: 1, max_position_embeddings: 128, tie_word_embeddings: true}}
+                 num_attention_heads: 2,
+                 num_key_value_heads: 1, max_position_embeddings: 128, tie_word_embeddings: true}}
   tokenizer: {{train: {{vocab_size: 384, sources: [docs]}}}}
 seeds: [0]
 holdout: {{share: 0.2}}

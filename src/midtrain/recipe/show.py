@@ -17,17 +17,23 @@ from midtrain.recipe.plan import Plan, StagePlan
 from midtrain.recipe.run import Outcome
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_INSPECT_COLUMNS = 44
+"""What the columns of `inspect` beside source and text take."""
 _VERDICT_STYLE = {"better": "green", "worse": "red", "unranked": "dim"}
 _STATE_STYLE = {"done": "green", "running": "yellow", "stopped": "yellow", "missing": "dim"}
 
 
 def render(what: RenderableType) -> str:
     """Rich to text: coloured on a terminal, plain in a pipe."""
-    width = shutil.get_terminal_size((110, 40)).columns
-    console = Console(file=io.StringIO(), force_terminal=sys.stdout.isatty(), width=max(width, 80))
+    console = Console(file=io.StringIO(), force_terminal=sys.stdout.isatty(), width=_width())
     console.print(what)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().rstrip("\n")
+
+
+def _width() -> int:
+    """Columns of the terminal; in a pipe 110."""
+    return max(shutil.get_terminal_size((110, 40)).columns, 80)
 
 
 def sparkline(values: list[float], top: float | None = None) -> str:
@@ -171,11 +177,12 @@ def status_text(found: dict[str, Any]) -> str:
 def inspect_text(found: dict[str, Any]) -> str:
     """The documents of one step, span by span."""
     table = Table(box=None, pad_edge=False)
-    for column, width in (("row", 3), ("source", 8), ("epoch", 5), ("document", 12), ("tokens", 11), ("text", 20)):
-        table.add_column(column, no_wrap=True, overflow="ellipsis" if column == "text" else "fold", min_width=width)
+    for column in ("row", "source", "epoch", "document", "tokens", "text"):
+        table.add_column(column, no_wrap=True)
+    room = max(20, _width() - _INSPECT_COLUMNS - max((len(span["source"]) for span in found["spans"]), default=0))
     for span in found["spans"]:
         where = f"{span['start']}..{span['start'] + span['length']}"
-        shown = (span.get("text") or "").replace("\n", "\\n")
+        shown = (span.get("text") or "").replace("\n", "\\n")[:room]
         table.add_row(str(span["row"]), span["source"], str(span["epoch"]), span["document"][:12], where, shown)
     head = f"{found['arm']}, seed {found['seed']}, {found['stage']}, step {found['step']} of {found['steps']}"
     return render(Group(Text(head), table))
