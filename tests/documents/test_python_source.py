@@ -257,3 +257,9 @@ def test_identity_names_versions_and_is_cheap(installation):
         "gamma",
         "stdlib",
     ]
+
+
+def test_a_library_that_brings_its_own_metadata_finder_changes_nothing(installation):
+    before = [row["text"] for row in rows(installation, "python://docstrings")]
+    pytest.importorskip("importlib_metadata")  # installs itself in sys.meta_path when it is imported
+    assert [row["text"] for row in rows(installation, "python://docstrings")] == before

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import Message
 from functools import cached_property
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, DistributionFinder, MetadataPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,8 @@ def _installed(site: list[Path] | None, stdlib: Path | None) -> Iterator[Package
     if site is None:
         site = [Path(entry) for entry in sys.path if Path(entry).name in ("site-packages", "dist-packages")]
     for root in site:
-        for distribution in distributions(path=[str(root)]):
+        # Not importlib.metadata.distributions(): it also asks finders that imported libraries have installed.
+        for distribution in MetadataPathFinder.find_distributions(DistributionFinder.Context(path=[str(root)])):
             metadata = _metadata(distribution)
             name = metadata.get("Name") if metadata is not None else None
             if metadata is not None and name and _normal(name) != "midtrain":
