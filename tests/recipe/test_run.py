@@ -275,6 +275,7 @@ def test_a_reader_that_has_seen_enough_is_no_failed_check(small_run):
         (("status", "absent"), "absent is not a run folder"),
         (("plan", "{recipe}", "--set", "stages.aneal.tokens=1"), 'Did you mean "anneal"'),
         (("run", "{recipe}", "--out", "{tmp}/r", "--until", "tokn"), 'There is no step "tokn"'),
+        (("run", "{recipe}", "--out", "{tmp}/r", "--set", "stages.longer.rope=null"), "beyond the 64 positions"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(small_recipe, tmp_path, words, expected):

@@ -17,7 +17,7 @@ import numpy as np
 from midtrain.core.config import format_size
 from midtrain.core.errors import UserError
 from midtrain.recipe.graph import build_graph, measured_sources, packed_name
-from midtrain.recipe.probe import Probe, probe_base
+from midtrain.recipe.probe import Probe, check_context, probe_base
 from midtrain.recipe.rates import base_rate, peak_of, rate_points, stop_rate
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.recipe.sizes import SourceSize, source_sizes
@@ -99,7 +99,7 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
     probe = probe_base(recipe, done)
     sizes = source_sizes(recipe, done, probe.tokenizer)
     by_name = {size.name: size for size in sizes}
-    _check_context(recipe, probe)
+    check_context(recipe, probe.positions)
     stages, notes = [], []
     used: dict[str, float] = {}
     rate, where = base_rate(probe.training_state), "the base's training state"
@@ -131,17 +131,6 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
         how=probe.how,
         notes=notes,
     )
-
-
-def _check_context(recipe: RecipeConfig, probe: Probe) -> None:
-    positions = probe.positions
-    for name, stage in recipe.stages.items():
-        if stage.context > positions and stage.rope is None:
-            raise UserError(
-                f"stages.{name}.context is {stage.context}, beyond the {positions} positions the model was built for; "
-                f"add stages.{name}.rope (such as theta: 500000) or lower the context."
-            )
-        positions = max(positions, stage.context)
 
 
 def _plan_stage(

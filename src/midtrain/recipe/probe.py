@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from midtrain.core.config import format_size
+from midtrain.core.errors import UserError
 from midtrain.models.config import BaseConfig
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.training.config import StageConfig
@@ -64,7 +65,7 @@ def probe_base(recipe: RecipeConfig, done: dict[str, Path]) -> Probe:
 
     from midtrain.models.load import quiet_transformers, training_state
 
-    config, tokenizer, folder = _config(recipe.base, done)
+    config, tokenizer, folder = read_base(recipe.base, done)
     with torch.device("meta"), quiet_transformers():
         parameters = AutoModelForCausalLM.from_config(config).num_parameters()
     state = training_state(folder) if folder is not None else None
@@ -82,7 +83,7 @@ def probe_base(recipe: RecipeConfig, done: dict[str, Path]) -> Probe:
     return probe
 
 
-def _config(base: BaseConfig, done: dict[str, Path]) -> tuple[Any, Any, Path | None]:
+def read_base(base: BaseConfig, done: dict[str, Path]) -> tuple[Any, Any, Path | None]:
     """The transformers config, the tokenizer (None while it is still to be trained) and the folder of a checkpoint."""
     from midtrain.models.load import architecture_config, read_config, resolve_base
     from midtrain.models.tokenizer import Tokenizer
@@ -101,6 +102,17 @@ def _config(base: BaseConfig, done: dict[str, Path]) -> tuple[Any, Any, Path | N
         assert base.tokenizer.train is not None
         vocabulary = base.tokenizer.train.vocab_size
     return architecture_config(base.architecture, tokenizer, vocabulary), tokenizer, None
+
+
+def check_context(recipe: RecipeConfig, positions: int) -> None:
+    """Raise UserError when a stage's context is beyond what the model was built for and brings no RoPE change."""
+    for name, stage in recipe.stages.items():
+        if stage.context > positions and stage.rope is None:
+            raise UserError(
+                f"stages.{name}.context is {stage.context}, beyond the {positions} positions the model was built for; "
+                f"add stages.{name}.rope (such as theta: 500000) or lower the context."
+            )
+        positions = max(positions, stage.context)
 
 
 def _lengths(context: int) -> list[int]:

@@ -65,6 +65,8 @@ def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None 
     graph = build_graph(recipe, folder)
     graph.until(until)  # what cannot be run is told before anything is written, or trained
     _require_weights(recipe)
+    if any(state.step.watched and not state.done for state in graph.states()):
+        _require_positions(recipe)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _require_same_recipe(folder, recipe)
@@ -95,6 +97,14 @@ def _require_weights(recipe: RecipeConfig) -> None:
         for name, stage in stages.items():
             where = f"stages.{name}.mixture" if arm == "ours" else arm
             Weights(stage.mixture, stage.mixture.source_names(), where)
+
+
+def _require_positions(recipe: RecipeConfig) -> None:
+    """A context that the base cannot see is refused before hours of tokenising."""
+    from midtrain.recipe.probe import check_context, read_base
+
+    config, _, _ = read_base(recipe.base, {})
+    check_context(recipe, config.max_position_embeddings)
 
 
 def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
