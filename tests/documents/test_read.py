@@ -48,6 +48,7 @@ ROWS = jsonl({"text": text} for text in TEXTS)
         ("a.jsonl", b"\xef\xbb\xbf" + ROWS),
         ("a.jsonl", b"\n  \n" + ROWS + b"\n"),
     ],
+    ids=["plain", "no last line break", "CRLF", "gzip", "two gzip members", "zstd", "two frames", "BOM", "blank lines"],
 )
 def test_jsonl_in_every_dress(tmp_path, name, data):
     (tmp_path / name).write_bytes(data)
