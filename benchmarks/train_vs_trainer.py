@@ -4,12 +4,13 @@ Both get the same packed rows, and in both a document sees only itself. Trainer'
 with a block mask per row; transformers builds it from restarting `position_ids`. It gets the labels shifted (so that no
 target at the end of a row is lost), the optimizer built by our own code (fused AdamW, the same groups), rows ready in
 memory, no logging, no saving, and the micro-batch that suits it better: the whole batch, or 2,048 tokens with
-accumulation, tried for each model and context first. Ours takes 2,048 tokens at a time. Losses are compared step by
-step.
+accumulation, tried for each model and context first (--quick: the latter). Ours takes 1,024
+tokens at a time, or one row. Losses are compared step by step.
 
-Time is that of the steps after the first, in rounds of ours and the peers turn by turn, every round from fresh weights
-with another seed; the ratio is the median over rounds. Peak memory is measured in processes of their own: the highest
-resident size while training, above that of the process with the model loaded and everything imported and warmed up.
+Every contestant is a process of its own and they take turns step by step, so that a busy machine slows both alike: the
+ratio is the median over steps (the first left out) and seeds of peer's seconds / our seconds. Peak memory is that of
+the same processes: the highest resident size while training, above that with the model loaded and everything imported
+and warmed up.
 
     python -m benchmarks.train_vs_trainer [--quick] [--json FILE]
 """
@@ -17,12 +18,14 @@ resident size while training, above that of the process with the model loaded an
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +50,7 @@ from midtrain.training.loop import train
 from midtrain.training.optimizer import make_optimizer, select_trainable
 from midtrain.training.telemetry import real_lengths
 
-THREADS, VOCABULARY, BATCH_TOKENS, MICRO_TOKENS, RATE = 2, 4096, 8192, 2048, 1e-3
+THREADS, VOCABULARY, BATCH_TOKENS, PEER_MICRO_TOKENS, RATE = 2, 4096, 8192, 2048, 1e-3
 SIZES = {"1M": (128, 352, 4, 4), "3M": (192, 512, 6, 6), "7M": (256, 704, 8, 8)}
 """name -> hidden, intermediate, layers, heads (two heads share a key)."""
 GOALS = {("eager", 512): 1.3, ("eager", 2048): 2.0, ("compiled", 512): 1.1, ("compiled", 2048): 1.1}
@@ -122,7 +125,7 @@ def stage_config(case: Case) -> StageConfig:
             "tokens": case.steps * BATCH_TOKENS,
             "context": case.context,
             "batch_tokens": BATCH_TOKENS,
-            "micro_tokens": MICRO_TOKENS,
+            "micro_tokens": max(1024, case.context),
             "mixture": {"weights": {"text": 1.0}},
             "schedule": {"peak": RATE, "decay": {"share": 0.0}},
             "log_every": 1,
@@ -131,22 +134,31 @@ def stage_config(case: Case) -> StageConfig:
     )
 
 
-def train_ours(model: Any, data: StageData, case: Case, seed: int) -> tuple[list[float], float]:
-    """(loss of every step, seconds per step after the first)."""
+class _TurnRun(Run):
+    """A run that gives the turn away after every step, where the loop asks whether to stop."""
+
+    give_turn: Callable[[], None]
+
+    def stop_requested(self) -> bool:
+        self.give_turn()
+        return False
+
+
+def train_ours(model: Any, data: StageData, case: Case, seed: int, give_turn: Callable[[], None]) -> list[float]:
+    """The loss of every step."""
     with tempfile.TemporaryDirectory() as folder:
-        with Run(Path(folder) / "run", kind="benchmark", version=1, asked={}, inputs={}) as run:
+        with _TurnRun(Path(folder) / "run", kind="benchmark", version=1, asked={}, inputs={}) as run:
+            run.give_turn = give_turn
             train(model=model, data=data, config=stage_config(case), run=run, seed=seed)
-        entries = Journal(Path(folder) / "run" / "journal.jsonl").read("metrics")
-    seconds = entries[-1]["clock"]["seconds"] - entries[0]["clock"]["seconds"]
-    return [entry["loss"] for entry in entries], seconds / max(case.steps - 1, 1)
+        return [entry["loss"] for entry in Journal(Path(folder) / "run" / "journal.jsonl").read("metrics")]
 
 
-class _Watch(TrainerCallback):
-    def __init__(self) -> None:
-        self.ends: list[float] = []
+class _TurnCallback(TrainerCallback):
+    def __init__(self, give_turn: Callable[[], None]) -> None:
+        self._give_turn = give_turn
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.ends.append(time.perf_counter())
+        self._give_turn()
 
 
 class _Trainer(Trainer):
@@ -172,10 +184,10 @@ def rows_for_trainer(data: StageData) -> list[dict[str, torch.Tensor]]:
 
 
 def train_theirs(
-    model: Any, rows: list[dict[str, torch.Tensor]], case: Case, seed: int, at_once: int, compiled: bool
-) -> tuple[list[float], float]:
-    """(loss of every step, seconds per step after the first), `at_once` rows going through the model together."""
-    watch, pieces = _Watch(), case.rows // at_once
+    model: Any, data: StageData, case: Case, seed: int, give_turn: Callable[[], None], at_once: int, compiled: bool
+) -> list[float]:
+    """The loss of every step, `at_once` rows going through the model together."""
+    rows, pieces = rows_for_trainer(data), case.rows // at_once
     with tempfile.TemporaryDirectory() as folder:
         options = TrainingArguments(
             output_dir=folder,
@@ -207,53 +219,49 @@ def train_theirs(
             train_dataset=rows,
             data_collator=lambda part: {name: torch.stack([row[name] for row in part]) for name in part[0]},
             optimizers=(optimizer, constant),
-            callbacks=[watch],
+            callbacks=[_TurnCallback(give_turn)],
         )
         trainer.losses = []
         trainer.train()
-    losses = torch.stack(trainer.losses).reshape(case.steps, pieces).sum(1).tolist()
-    return losses, (watch.ends[-1] - watch.ends[0]) / max(case.steps - 1, 1)
+    return torch.stack(trainer.losses).reshape(case.steps, pieces).sum(1).tolist()
 
 
-def contestants(names: list[str], case: Case, seed: int, at_once: int) -> dict[str, tuple[list[float], float]]:
-    """One round: each contestant from the same fresh weights."""
-    data, found = make_data(case, seed), {}
-    rows = rows_for_trainer(data)
-    for name in names:
-        model = make_model(case, seed, DOCUMENTS if name == "ours" else "sdpa")
-        if name == "ours":
-            found[name] = train_ours(model, data, case, seed)
-        else:
-            found[name] = train_theirs(model, rows, case, seed, at_once, name == "compiled")
-    return found
+@dataclass(frozen=True)
+class Contestant:
+    """Who trains: "ours", or Trainer "eager" or "compiled" with so many rows at once."""
+
+    name: str
+    at_once: int = 0
+
+    def train(self, model: Any, data: StageData, case: Case, seed: int, give_turn: Callable[[], None]) -> list[float]:
+        """The loss of every step; `give_turn` is called after each."""
+        if self.name == "ours":
+            return train_ours(model, data, case, seed, give_turn)
+        return train_theirs(model, data, case, seed, give_turn, self.at_once, self.name == "compiled")
+
+    def model(self, case: Case, seed: int) -> Any:
+        """Fresh weights."""
+        return make_model(case, seed, DOCUMENTS if self.name == "ours" else "sdpa")
 
 
-def peers_choice(case: Case) -> int:
-    """How many rows at once suit Trainer best: all of the batch, or 2,048 tokens."""
-    short = Case(case.size, case.context, 3)
-    rows = rows_for_trainer(make_data(short, 0))
-    times = {}
-    for at_once in (case.rows, MICRO_TOKENS // case.context):
-        times[at_once] = train_theirs(make_model(short, 0, "sdpa"), rows, short, 0, at_once, False)[1]
-    return min(times, key=lambda at_once: times[at_once])
-
-
-def measure_memory(name: str, size: str, context: int, at_once: int) -> int:
-    """Bytes of the peak above the loaded model; run in a process of its own."""
+def contest(connection: Connection, contestant: Contestant, case: Case, seed: int) -> None:
+    """A contestant's process: waits for its turn before every step, and reports the losses and the peak at the end."""
     _prepare()
-    warm = Case("1M", context, 1)
-    contestants([name], warm, 1, 1)
-    case = Case(size, context, 2)
-    data = make_data(case, 0)
-    rows = rows_for_trainer(data)
-    model = make_model(case, 0, DOCUMENTS if name == "ours" else "sdpa")
+    warm = Case("1M", case.context, 1)
+    warm_up = Contestant("eager" if contestant.name == "compiled" else contestant.name, 1)
+    warm_up.train(warm_up.model(warm, 1), make_data(warm, 1), warm, 1, lambda: None)
+    data, model = make_data(case, seed), contestant.model(case, seed)
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
     before = _status("VmRSS")
-    if name == "ours":
-        train_ours(model, data, case, 0)
-    else:
-        train_theirs(model, rows, case, 0, at_once, name == "compiled")
-    return _status("VmHWM") - before
+
+    def give_turn() -> None:
+        connection.send("done")
+        connection.recv()
+
+    connection.send("ready")
+    connection.recv()
+    losses = contestant.train(model, data, case, seed, give_turn)
+    connection.send((losses, _status("VmHWM") - before))
 
 
 def _status(field: str) -> int:
@@ -261,32 +269,66 @@ def _status(field: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def memory_of(name: str, case: Case, at_once: int) -> int:
-    """`measure_memory` in a fresh process."""
-    call = f"measure_memory({name!r}, {case.size!r}, {case.context}, {at_once})"
-    code = f"from benchmarks.train_vs_trainer import measure_memory; print('bytes', {call})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return int(next(line for line in done.stdout.splitlines() if line.startswith("bytes ")).split()[1])
+@dataclass(frozen=True)
+class Performance:
+    """What a contestant did in one round."""
+
+    losses: list[float]
+    seconds: list[float]
+    """Of every step after the first."""
+    memory: int
 
 
-def measure(case: Case, peers: list[str], seeds: list[int]) -> list[dict[str, Any]]:
-    """Rows of results: one per seed, and memory."""
-    at_once = peers_choice(case)
-    memory = {name: memory_of(name, case, at_once) for name in ["ours", *peers]}
-    data = make_data(case, 0)
-    model, batches = make_model(case, 0, "sdpa"), [data.batch(step) for step in range(4)]
+def play(contestants: list[Contestant], case: Case, seed: int) -> list[Performance]:
+    """One round: every contestant from the same fresh weights, turn by turn."""
+    context = multiprocessing.get_context("spawn")
+    pipes, processes = [], []
+    for contestant in contestants:
+        here, there = context.Pipe()
+        processes.append(context.Process(target=contest, args=(there, contestant, case, seed)))
+        processes[-1].start()
+        there.close()
+        here.recv()
+        pipes.append(here)
+    seconds: list[list[float]] = [[] for _ in contestants]
+    for _ in range(case.steps):
+        for pipe, times in zip(pipes, seconds, strict=True):
+            start = time.perf_counter()
+            pipe.send("go")
+            pipe.recv()
+            times.append(time.perf_counter() - start)
+    found = []
+    for pipe, process, times in zip(pipes, processes, seconds, strict=True):
+        pipe.send("go")
+        losses, memory = pipe.recv()
+        process.join()
+        found.append(Performance(losses, times[1:], memory))
+    return found
+
+
+def peers_choice(case: Case) -> int:
+    """How many rows at once suit Trainer best: all of the batch, or 2,048 tokens."""
+    options = [Contestant("eager", rows) for rows in (case.rows, PEER_MICRO_TOKENS // case.context)]
+    performances = play(options, Case(case.size, case.context, 4), 0)
+    best = min(zip(performances, options, strict=True), key=lambda pair: median(pair[0].seconds))
+    return best[1].at_once
+
+
+def measure(case: Case, peers: list[str], seeds: list[int], at_once: int) -> list[dict[str, Any]]:
+    """One row of results per seed."""
+    model, data, rows = make_model(case, 0, "sdpa"), make_data(case, 0), []
+    batches = [data.batch(step) for step in range(4)]
     flops = median([step_flops(model, real_lengths(batch), batch.num_targets) for batch in batches])
-    rows = []
     for seed in seeds:
-        found = contestants(["ours", *peers], case, seed, at_once)
-        ours, seconds = found.pop("ours")
+        ours, *others = play([Contestant("ours"), *(Contestant(name, at_once) for name in peers)], case, seed)
         row: dict[str, Any] = {"size": case.size, "context": case.context, "seed": seed, "peer_rows_at_once": at_once}
-        row["ours_seconds"], row["ours_of_gemm_peak"] = seconds, flops / seconds / gemm_peak()
-        row["ours_memory"] = memory["ours"]
-        for name, (losses, other) in found.items():
-            apart = max(abs(a - b) / abs(b) for a, b in zip(ours, losses, strict=True))
-            row |= {f"{name}_seconds": other, f"{name}_ratio": other / seconds, f"{name}_loss_apart": apart}
-            row[f"{name}_memory_ratio"] = memory["ours"] / memory[name]
+        row |= {"ours_seconds": median(ours.seconds), "ours_memory": ours.memory}
+        row["ours_of_gemm_peak"] = flops / row["ours_seconds"] / gemm_peak()
+        for name, other in zip(peers, others, strict=True):
+            row[f"{name}_seconds"] = median(other.seconds)
+            row[f"{name}_ratio"] = median([b / a for a, b in zip(ours.seconds, other.seconds, strict=True)])
+            row[f"{name}_loss_apart"] = max(abs(a - b) / abs(b) for a, b in zip(ours.losses, other.losses, strict=True))
+            row[f"{name}_memory_ratio"] = ours.memory / other.memory
         rows.append(row)
         print(json.dumps(row), file=sys.stderr, flush=True)
     return rows
@@ -307,26 +349,28 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for size, steps in sizes.items():
         for context in (512, 2048):
-            rows += measure(Case(size, context, steps), peers, seeds)
+            case = Case(size, context, steps)
+            at_once = PEER_MICRO_TOKENS // context if options.quick else peers_choice(case)
+            rows += measure(case, peers, seeds, at_once)
     table: list[tuple[Any, ...]] = [
         ("model", "context", "peer", "ours s", "peer s", "ratio", "goal", "memory", "of peak")
     ]
     figures: dict[str, Any] = {"goals": {f"{peer}_{context}": goal for (peer, context), goal in GOALS.items()}}
     for size in sizes:
         for context in (512, 2048):
-            case = [row for row in rows if (row["size"], row["context"]) == (size, context)]
-            share = median([row["ours_of_gemm_peak"] for row in case])
+            own = [row for row in rows if (row["size"], row["context"]) == (size, context)]
+            share = median([row["ours_of_gemm_peak"] for row in own])
             figures[f"{size}_{context}_of_gemm_peak"] = round(share, 3)
             for peer in peers:
-                ratio = median([row[f"{peer}_ratio"] for row in case])
-                memory = case[0][f"{peer}_memory_ratio"]
+                ratio = median([row[f"{peer}_ratio"] for row in own])
+                memory = median([row[f"{peer}_memory_ratio"] for row in own])
                 figures |= {f"{size}_{context}_{peer}_ratio": round(ratio, 3)}
                 figures |= {f"{size}_{context}_{peer}_memory_ratio": round(memory, 3)}
-                times = [f"{median([row[f'{who}_seconds'] for row in case]):.3f}" for who in ("ours", peer)]
+                times = [f"{median([row[f'{who}_seconds'] for row in own]):.3f}" for who in ("ours", peer)]
                 goal = GOALS[peer, context]
                 table.append((size, context, peer, *times, f"{ratio:.2f}", goal, f"{memory:.2f}", f"{share:.0%}"))
     apart = [row[f"{peer}_loss_apart"] for row in rows for peer in peers]
-    memories = [row[f"{peer}_memory_ratio"] for row in rows for peer in peers]
+    memories = [row["eager_memory_ratio"] for row in rows]  # compiling counts into the compiled peak
     eager = [row["eager_ratio"] for row in rows]
     figures |= {"largest_loss_difference": max(apart), "gemm_peak": gemm_peak()}
     result = Result(
