@@ -230,7 +230,9 @@ def test_someone_who_only_asks_does_not_keep_a_run_from_starting(tmp_path):
     asked = os.open(tmp_path / "lock", os.O_RDONLY | os.O_CREAT)
     fcntl.flock(asked, fcntl.LOCK_SH)
     threading.Timer(0.06, os.close, [asked]).start()
-    os.close(lock_file(tmp_path / "lock", "held"))
+    handle = lock_file(tmp_path / "lock", "held")
+    assert is_locked(tmp_path / "lock")
+    os.close(handle)
 
 
 def test_a_sealed_run_is_an_artifact(tmp_path):

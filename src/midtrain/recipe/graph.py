@@ -112,8 +112,7 @@ def _packed_step(source: str, stage: StageConfig) -> Step:
 
 def measured_sources(recipe: RecipeConfig) -> list[str]:
     """The sources whose held-out split is a capability: documents, not generated problems."""
-    documents = [name for name, source in recipe.sources.items() if not isinstance(source, ProblemSourceConfig)]
-    return recipe.evaluation.measured(documents)
+    return recipe.evaluation.measured(recipe.document_sources())
 
 
 def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, StageConfig]) -> list[Step]:

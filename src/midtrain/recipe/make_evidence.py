@@ -9,7 +9,7 @@ from midtrain.core.artifact import Artifact, Draft
 from midtrain.recipe.make_models import model_folder
 from midtrain.recipe.schema import RecipeConfig
 
-_ITEMS = "items.parquet"
+ITEMS = "items.parquet"
 SCORES = "scores.json"
 REPORT = "report.html"
 
@@ -36,7 +36,7 @@ def evaluate_model(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifac
     }
     model = load_model(model_folder(inputs.get("model", inputs["base"])))
     found = evaluate(model, tokenizer, stores, recipe.evaluation, context)
-    table = write_scores(found.rows, draft.path / _ITEMS)
+    table = write_scores(found.rows, draft.path / ITEMS)
     draft.facts["capabilities"] = summarize(table)
     draft.facts["excluded"] = found.excluded
     draft.counts["items"] = table.num_rows
@@ -49,9 +49,9 @@ def make_scores(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifact])
 
     def tables(arm: str) -> dict[int, Any]:
         names = {seed: f"evaluate/{arm}/seed-{seed}" for seed in recipe.seeds}
-        return {seed: read_scores(inputs[name].path / _ITEMS) for seed, name in names.items() if name in inputs}
+        return {seed: read_scores(inputs[name].path / ITEMS) for seed, name in names.items() if name in inputs}
 
-    parent = read_scores(inputs["evaluate/parent"].path / _ITEMS)
+    parent = read_scores(inputs["evaluate/parent"].path / ITEMS)
     scores = judge(parent, tables("control"), tables("ours"), recipe.guard, recipe.target)
     (draft.path / SCORES).write_text(json.dumps(scores, indent=1))
 

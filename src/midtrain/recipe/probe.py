@@ -60,14 +60,12 @@ class Probe:
 
 def probe_base(recipe: RecipeConfig, done: dict[str, Path]) -> Probe:
     """Look at the recipe's base; raises UserError when it cannot be found or read."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
+    from midtrain.models.flops import count_parameters
     from midtrain.models.load import quiet_transformers, training_state
 
     config, tokenizer, folder = read_base(recipe.base, done)
-    with torch.device("meta"), quiet_transformers():
-        parameters = AutoModelForCausalLM.from_config(config).num_parameters()
+    with quiet_transformers():
+        parameters = count_parameters(config).total
     state = training_state(folder) if folder is not None else None
     name = recipe.base.path or f"a new {config.model_type}"
     summary = f"{name}: {format_size(parameters)} parameters, {config.max_position_embeddings} positions"

@@ -9,6 +9,7 @@ from midtrain.core.artifact import Artifact, library_versions
 from midtrain.core.run import Journal
 from midtrain.evaluation.scores import read_scores
 from midtrain.recipe.load import dump_recipe
+from midtrain.recipe.make_evidence import ITEMS, SCORES
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.report.inputs import ReportInputs, StageRecord
 from midtrain.tokens.config import MixtureConfig
@@ -33,12 +34,12 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
         name=recipe.name,
         description=recipe.description,
         recipe=dump_recipe(recipe),
-        scores=json.loads((inputs["scores"].path / "scores.json").read_text()),
+        scores=json.loads((inputs["scores"].path / SCORES).read_text()),
         arms=arms,
         documents=_manifests(inputs, "documents/"),
         tokens=_manifests(inputs, "tokens/"),
         packing={name: manifest["counts"] for name, manifest in _manifests(inputs, "packed/").items()},
-        items={side: read_scores(inputs[name].path / "items.parquet") for side, name in shown.items()},
+        items={side: read_scores(inputs[name].path / ITEMS) for side, name in shown.items()},
         parity={
             name: artifact.manifest["facts"]["parity"] for name, artifact in {"base": inputs["base"], **exports}.items()
         },

@@ -20,9 +20,10 @@ from midtrain.core.run import Journal, is_locked, lock_file, request_stop
 from midtrain.core.steps import StepState
 from midtrain.recipe.graph import build_graph
 from midtrain.recipe.load import dump_recipe, load_recipe
+from midtrain.recipe.make_evidence import REPORT, SCORES
 from midtrain.recipe.schema import RecipeConfig
 
-_RECIPE, _LOCK, REPORT, SCORES = "recipe.yaml", "lock", "report.html", "scores.json"
+_RECIPE, _LOCK = "recipe.yaml", "lock"
 
 
 @dataclass
@@ -111,7 +112,7 @@ def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
     """A folder with files of something else, or of another recipe, is not written into."""
     found = folder / _RECIPE
     if found.exists():
-        name = load_recipe(found).name if _readable(found) else None
+        name = _recipe_of(found).name
         if name != recipe.name:
             raise UserError(
                 f'{folder} holds a run of the recipe "{name}", not of "{recipe.name}"; choose another --out.'
@@ -120,12 +121,11 @@ def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
         raise UserError(f"{folder} is not empty and holds no run; choose another --out.")
 
 
-def _readable(path: Path) -> bool:
+def _recipe_of(path: Path) -> RecipeConfig:
     try:
-        load_recipe(path)
+        return load_recipe(path)
     except UserError as error:
         raise UserError(f"{path} was written by another version ({error}); choose another --out.") from None
-    return True
 
 
 def _hand_over(folder: Path, made: dict[str, Artifact], outcome: Outcome) -> None:

@@ -110,8 +110,7 @@ class RecipeConfig(Config):
         if self.target is not None and self.control is None and "control" in self.target.better_than:
             raise ValueError("target.better_than names the control, but there is no control; add control.weights")
 
-        documents = [name for name, source in self.sources.items() if not isinstance(source, ProblemSourceConfig)]
-        require_measured(self.evaluation.capabilities(documents), self.guard, self.target)
+        require_measured(self.evaluation.capabilities(self.document_sources()), self.guard, self.target)
         return self
 
     def _require_source(self, source: str, where: str) -> None:
@@ -119,6 +118,10 @@ class RecipeConfig(Config):
             raise ValueError(
                 f'{where} names "{source}", which is not among the sources.{did_you_mean(source, self.sources)}'
             )
+
+    def document_sources(self) -> list[str]:
+        """The sources that are documents, not generated problems."""
+        return [name for name, source in self.sources.items() if not isinstance(source, ProblemSourceConfig)]
 
     def arms(self) -> dict[str, dict[str, StageConfig]]:
         """The stages of every arm: 'ours' as written, 'control' with the old mixture in each stage."""
