@@ -11,10 +11,10 @@ from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.documents.collect import collect_source, source_identity
 from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
-from midtrain.documents.python_address import parse_address
-from midtrain.documents.python_packages import find_packages
-from midtrain.documents.python_source import python_rows
-from midtrain.documents.python_text import first_sentence, render_documentation
+from midtrain.documents.reading.python_address import parse_address
+from midtrain.documents.reading.python_packages import find_packages
+from midtrain.documents.reading.python_source import python_rows
+from midtrain.documents.reading.python_text import first_sentence, render_documentation
 from midtrain.documents.store import Documents
 
 MODULE = '''"""Alpha adds numbers for people who like numbers.

@@ -12,9 +12,10 @@ import zstandard
 
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError
-from midtrain.documents import files, lines, schema
+from midtrain.documents import schema
 from midtrain.documents.config import SourceConfig
-from midtrain.documents.read import read_rows
+from midtrain.documents.reading import files, lines
+from midtrain.documents.reading.read import read_rows
 from midtrain.documents.schema import BadRow
 
 TEXTS = ["First text.", "Zweiter Text: \u00e4\u00f6\u00fc \u2028 same line", "third\n\nwith lines"]

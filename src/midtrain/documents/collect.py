@@ -27,10 +27,10 @@ from midtrain.core.fingerprint import fingerprint
 from midtrain.core.progress import progress
 from midtrain.documents.batch import Batch
 from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
-from midtrain.documents.files import files_by_entry
-from midtrain.documents.python_address import parse_address
-from midtrain.documents.python_packages import python_identity
-from midtrain.documents.read import read_rows
+from midtrain.documents.reading.files import files_by_entry
+from midtrain.documents.reading.python_address import parse_address
+from midtrain.documents.reading.python_packages import python_identity
+from midtrain.documents.reading.read import read_rows
 from midtrain.documents.schema import BadRow, Row, Unusable, Where, printable
 from midtrain.documents.seen import SeenKeys
 from midtrain.documents.shards import ShardWriter

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from midtrain.core.config import Config, Size
-from midtrain.documents.python_address import SCHEME, parse_address
+from midtrain.documents.reading.python_address import SCHEME, parse_address
 
 Positive = Annotated[Size, Field(gt=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

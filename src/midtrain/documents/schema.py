@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 ROLES = ("system", "user", "assistant", "tool")
 SPLITS = ("train", "heldout")
@@ -119,3 +120,19 @@ def _encode(text: str) -> bytes:
 def printable(text: str, length: int = 200) -> str:
     """The beginning of `text` as valid UTF-8, for samples and messages."""
     return text[:length].encode("utf-8", "backslashreplace").decode()
+
+
+def content_of(table: pa.Table) -> pa.Array:
+    """What a document says, as one text: `text`, or the contents of its messages with a blank line between them.
+
+    `table` has the columns text and messages; returns large_string [N] without nulls. This is what statistics,
+    signatures, language and quality are computed on, so a chat is judged by what is said in it, not by its markup.
+    """
+    texts = table["text"].combine_chunks().cast(pa.large_string())
+    if not texts.null_count:
+        return texts
+    messages = table["messages"].combine_chunks()
+    offsets = pc.subtract(messages.offsets, messages.offsets[0])  # of a slice, they do not start at 0
+    contents = pa.ListArray.from_arrays(offsets, pc.struct_field(messages.flatten(), "content"))
+    joined = pc.binary_join(contents, "\n\n").cast(pa.large_string())
+    return pc.if_else(pc.is_valid(texts), texts, joined)

@@ -38,7 +38,7 @@ def rows_of(source: SourceConfig | ProblemSourceConfig) -> Iterator[Any]:
         from midtrain.verify.problem import to_document
 
         return (to_document(problem, form=source.form) for problem in generate(source.problems))
-    from midtrain.documents.read import read_rows
+    from midtrain.documents.reading.read import read_rows
 
     return read_rows(source)
 

@@ -20,10 +20,10 @@ import pyarrow.parquet as pq
 
 from midtrain.core.errors import UserError
 from midtrain.documents.config import ColumnsConfig, SourceConfig
-from midtrain.documents.files import SourceFile, files_by_entry
-from midtrain.documents.lines import read_all, read_errors, read_lines
-from midtrain.documents.python_address import parse_address
-from midtrain.documents.python_source import python_rows
+from midtrain.documents.reading.files import SourceFile, files_by_entry
+from midtrain.documents.reading.lines import read_all, read_errors, read_lines
+from midtrain.documents.reading.python_address import parse_address
+from midtrain.documents.reading.python_source import python_rows
 from midtrain.documents.schema import BadRow, Row, Where, printable
 
 _ROWS_AT_ONCE = 1024

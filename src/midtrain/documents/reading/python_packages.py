@@ -24,7 +24,7 @@ from typing import Any
 
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.core.fingerprint import fingerprint
-from midtrain.documents.python_address import PythonAddress
+from midtrain.documents.reading.python_address import PythonAddress
 
 STDLIB = "stdlib"
 MAX_FILE_BYTES = 200_000

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from midtrain.core.errors import UserError
-from midtrain.documents.python_address import SCHEME
+from midtrain.documents.reading.python_address import SCHEME
 
 _COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 _FORMATS = {

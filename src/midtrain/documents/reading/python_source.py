@@ -24,9 +24,9 @@ from email.message import Message
 from hashlib import blake2b
 from pathlib import Path
 
-from midtrain.documents.python_address import PythonAddress
-from midtrain.documents.python_packages import MAX_FILE_BYTES, Package, PackageFile, find_packages
-from midtrain.documents.python_text import Chat, conversations, parse_module, render_documentation
+from midtrain.documents.reading.python_address import PythonAddress
+from midtrain.documents.reading.python_packages import MAX_FILE_BYTES, Package, PackageFile, find_packages
+from midtrain.documents.reading.python_text import Chat, conversations, parse_module, render_documentation
 from midtrain.documents.schema import Row
 
 _LONGEST_LINE = 1000

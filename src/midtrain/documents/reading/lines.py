@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from midtrain.core.errors import UserError
-from midtrain.documents.files import SourceFile
+from midtrain.documents.reading.files import SourceFile
 from midtrain.documents.schema import MAX_ROW_BYTES
 
 _BLOCK = 1 << 20
