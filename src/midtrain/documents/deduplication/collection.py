@@ -1,0 +1,56 @@
+"""A source as the search for duplicates sees it: keys and facts of every document in memory, texts on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from midtrain.core.errors import UserError
+from midtrain.documents.schema import content_of
+from midtrain.documents.store import Documents
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The N documents of one source, as the search for duplicates sees them."""
+
+    name: str
+    """The source."""
+    keys_BN: np.ndarray
+    """uint64 [bands, N]: `band_keys` of the signatures; may be a memory map."""
+    bytes_N: np.ndarray
+    """Bytes of each document's text."""
+    texts: Callable[[np.ndarray], Iterator[pa.Array]]
+    """Reads the texts of some rows (rising): columns without nulls that hold them in that order, a few MB each."""
+    quality_N: np.ndarray | None = None
+    """The quality attribute, higher is better; without one all are alike."""
+    heldout_N: np.ndarray | None = None
+    """bool: held out from training."""
+
+    def __len__(self) -> int:
+        return len(self.bytes_N)
+
+
+def texts_of(documents: Documents) -> Callable[[np.ndarray], Iterator[pa.Array]]:
+    """The `texts` of a Collection whose rows are those of `documents`, in its order; reads no other row groups."""
+
+    def texts(rows_K: np.ndarray) -> Iterator[pa.Array]:
+        start = 0
+        for shard in documents.shards:
+            try:
+                with pq.ParquetFile(shard) as file:
+                    for number in range(file.num_row_groups):
+                        rows = file.metadata.row_group(number).num_rows
+                        first, last = np.searchsorted(rows_K, [start, start + rows])
+                        if first < last:
+                            table = file.read_row_group(number, columns=["text", "messages"], use_threads=False)
+                            yield content_of(table.take(pa.array(rows_K[first:last] - start)))
+                        start += rows
+            except (pa.ArrowException, OSError) as error:
+                raise UserError(f"{shard} is damaged ({error}); remove {documents.path} and run again.") from error
+
+    return texts
