@@ -20,17 +20,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.core.fingerprint import fingerprint
-from midtrain.core.progress import progress
+from midtrain.core.progress import Progress, progress
+from midtrain.documents import batch as batches
 from midtrain.documents.batch import Batch
 from midtrain.documents.config import HoldoutConfig, LimitConfig, SourceConfig
 from midtrain.documents.reading.files import files_by_entry
 from midtrain.documents.reading.python_address import parse_address
 from midtrain.documents.reading.python_packages import python_identity
-from midtrain.documents.reading.read import read_rows
+from midtrain.documents.reading.read import read_source
+from midtrain.documents.rows import Rows, one_by_one
 from midtrain.documents.schema import BadRow, Row, Unusable, Where, printable
 from midtrain.documents.seen import SeenKeys
 from midtrain.documents.shards import ShardWriter
@@ -43,7 +46,7 @@ _LICENSES = 100
 def collect_source(config: SourceConfig, *, source: str, holdout: HoldoutConfig, draft: Draft) -> None:
     """Read what `config` names and write it into `draft` (see `collect`)."""
     collect(
-        read_rows(config),
+        read_source(config),
         source=source,
         holdout=holdout,
         draft=draft,
@@ -57,7 +60,7 @@ def collect_source(config: SourceConfig, *, source: str, holdout: HoldoutConfig,
 
 
 def collect(
-    rows: Iterable[Row | BadRow],
+    rows: Iterable[Row | BadRow | Rows],
     *,
     source: str,
     holdout: HoldoutConfig,
@@ -69,7 +72,7 @@ def collect(
     min_characters: int = 0,
     origin: str | None = None,
 ) -> None:
-    """Write `rows` (see schema.py) as documents of `source` into `draft`.
+    """Write `rows` (see schema.py and rows.py) as documents of `source` into `draft`.
 
     `license` and `lang` are for rows that name none; `origin` says for people where the rows come from. Counts:
     rows_in, documents, heldout, bytes_train, bytes_heldout (UTF-8 bytes of text), groups, shards. Facts: documents by
@@ -79,27 +82,21 @@ def collect(
     origin = origin or source
     gate = _Gate(source, draft, max_bad_rows)
     sink = _Sink(draft, limit or LimitConfig())
-    batch = Batch(source, license, lang, holdout)
-    total = sink.limit.bytes
-    with ShardWriter(draft.path) as writer, progress(f"documents {source}", total, "B") as bar:
+    with ShardWriter(draft.path) as writer, progress(f"documents {source}", sink.limit.bytes, "B") as bar:
         sink.writer = writer
-        for row in rows:
-            gate.rows += 1
-            if isinstance(row, BadRow):
-                gate.bad(row)
-                continue
-            try:
-                if not batch.add(row, min_characters):
-                    draft.drop(f"shorter than {min_characters} characters")
-            except Unusable as reason:
-                gate.bad(BadRow(str(reason), row.get("where") or (source, gate.rows), _show(row)))
-            if batch.full or sink.might_reach(len(batch), batch.bytes):
-                bar.advance(sink.take(batch))
-                batch.clear()
-                if sink.full:
-                    break
-        if len(batch):
-            bar.advance(sink.take(batch))
+        intake = _Intake(gate, sink, Batch(source, license, lang, holdout), bar, min_characters)
+        for item in rows:
+            plain = item.plain() if isinstance(item, Rows) else None
+            if plain is not None:
+                intake.add_columns(plain)
+            else:
+                for row in one_by_one([item]):
+                    intake.add(row)
+                    if sink.full:
+                        break
+            if sink.full:
+                break
+        intake.take()
     gate.close()
     if not sink.documents:
         dropped = ", ".join(f"{count:,} {reason}" for reason, count in draft.drops.items())
@@ -174,6 +171,74 @@ def _show(row: Row) -> str:
 
 
 @dataclass
+class _Intake:
+    """Brings rows into a batch, and the batch into the sink as soon as it is full or might reach the limit."""
+
+    gate: _Gate
+    sink: _Sink
+    batch: Batch
+    bar: Progress
+    min_characters: int
+
+    def add(self, row: Row | BadRow) -> None:
+        """Take in one row."""
+        self.gate.rows += 1
+        if isinstance(row, BadRow):
+            self.gate.bad(row)
+            return
+        try:
+            if not self.batch.add(row, self.min_characters):
+                self._too_short(1)
+        except Unusable as reason:
+            where = row.get("where") or (self.gate.source, self.gate.rows)
+            self.gate.bad(BadRow(str(reason), where, _show(row)))
+        if min(self._room()) <= 0:
+            self.take()
+
+    def add_columns(self, plain: pa.RecordBatch) -> None:
+        """Take in many rows (see `Rows.plain`), to the one that reaches the limit."""
+        kept_K = np.arange(len(plain))
+        if self.min_characters:
+            kept_K = np.flatnonzero(pc.utf8_length(plain["text"]).to_numpy() >= self.min_characters)
+        kept = plain if len(kept_K) == len(plain) else plain.take(kept_K)
+        ends_K = np.cumsum(pc.binary_length(kept["text"]).to_numpy(), dtype=np.int64)
+        row = k = 0
+        while row < len(plain) and not self.sink.full:
+            rows, size = self._room()
+            before = ends_K[k - 1] if k else 0
+            end = min(k + rows, int(np.searchsorted(ends_K, before + size)) + 1, len(kept))
+            if end > k:
+                self.batch.add_columns(kept.slice(k, end - k))
+            full = min(self._room()) <= 0
+            row_end = int(kept_K[end - 1]) + 1 if full else len(plain)
+            self.gate.rows += row_end - row
+            self._too_short(row_end - row - (end - k))
+            row, k = row_end, end
+            if full:
+                self.take()
+
+    def take(self) -> None:
+        """Bring the batch into the sink."""
+        if self.batch.rows:
+            self.bar.advance(self.sink.take(self.batch))
+            self.batch.clear()
+
+    def _room(self) -> tuple[int, int]:
+        """(rows, bytes) that the batch still takes: were none a duplicate, neither would pass the limit."""
+        rows, size = batches.BATCH_ROWS - self.batch.rows, batches.BATCH_BYTES - self.batch.text_bytes
+        limit = self.sink.limit
+        if limit.documents is not None:
+            rows = min(rows, limit.documents - self.sink.documents - self.batch.rows)
+        if limit.bytes is not None:
+            size = min(size, limit.bytes - self.sink.bytes - self.batch.text_bytes)
+        return rows, size
+
+    def _too_short(self, count: int) -> None:
+        for _ in range(count):
+            self.gate.draft.drop(f"shorter than {self.min_characters} characters")
+
+
+@dataclass
 class _Sink:
     """Takes batches: leaves out what was seen, stops at the limit, counts and writes."""
 
@@ -188,49 +253,43 @@ class _Sink:
     groups: SeenKeys = field(default_factory=SeenKeys)
     licenses: Counter[str] = field(default_factory=Counter)
 
-    def might_reach(self, rows: int, size: int) -> bool:
-        """Whether `rows` more documents of `size` bytes, were none a duplicate, would reach the limit.
-
-        A batch is taken as soon as it might, so that no row is read in vain and none is taken beyond the limit.
-        """
-        return (self.limit.documents is not None and self.documents + rows >= self.limit.documents) or (
-            self.limit.bytes is not None and self.bytes + size >= self.limit.bytes
-        )
-
     @property
     def full(self) -> bool:
         """Whether the limit is reached."""
-        return self.might_reach(0, 0)
+        limit = self.limit
+        return (limit.documents is not None and self.documents >= limit.documents) or (
+            limit.bytes is not None and self.bytes >= limit.bytes
+        )
 
     def take(self, batch: Batch) -> int:
         """Write what is new in `batch`; returns the bytes of text written."""
-        keys_N = np.frombuffer(b"".join(batch.digests), dtype="<u8")[::2]
+        table, keys_N, groups_N, sizes_N = batch.finish()
         new_N = self.contents.add(keys_N)
-        for _ in range(len(batch) - int(new_N.sum())):
+        for _ in range(len(table) - int(new_N.sum())):
             self.draft.drop("duplicate")
-        kept_K = np.flatnonzero(new_N)
-        if not len(kept_K):
+        if not new_N.any():
             return 0
-        table = batch.table(kept_K)
-        sizes_K = np.array(batch.sizes)[kept_K]
-        self.groups.add(np.array(batch.groups, dtype=np.uint64)[kept_K])
-        size = self._count(table, sizes_K)
+        if not new_N.all():
+            table = table.filter(pa.array(new_N)).combine_chunks()
+        self.groups.add(groups_N[new_N])
+        self._count(table, sizes_N[new_N])
+        size = int(sizes_N[new_N].sum())
         assert self.writer is not None
         self.writer.write(table, size)
         return size
 
-    def _count(self, table: pa.Table, sizes_K: np.ndarray) -> int:
-        heldout_K = np.array([split == "heldout" for split in table["split"].to_pylist()])
+    def _count(self, table: pa.Table, sizes_K: np.ndarray) -> None:
+        heldout_K = pc.equal(table["split"], "heldout").to_numpy()
         self.documents += len(table)
         self.heldout += int(heldout_K.sum())
         self.bytes += int(sizes_K.sum())
         self.bytes_heldout += int(sizes_K[heldout_K].sum())
-        self.licenses.update(name or "unknown" for name in table["license"].to_pylist())
+        for license in pc.value_counts(pc.fill_null(table["license"], "unknown")).to_pylist():
+            self.licenses[license["values"]] += license["counts"]
         if len(self.draft.samples.setdefault("documents", [])) < _SAMPLES:
             for row in table.slice(0, _SAMPLES).to_pylist():
                 shown = row["text"] or "\n".join(f"{m['role']}: {m['content']}" for m in row["messages"])
                 self.draft.samples["documents"].append({"id": row["id"], "text": printable(shown, 400)})
-        return int(sizes_K.sum())
 
     def counts(self) -> dict[str, int]:
         return {

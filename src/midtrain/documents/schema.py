@@ -5,12 +5,15 @@ lineage and held-out status can be followed by id alone. A text's id is BLAKE2b 
 of a NUL followed by role NUL content NUL ... . No document holds a NUL, so the two never meet.
 
 Readers yield plain dicts (a `Row`) with any of: text, messages, group, license, lang, parents, split, meta, and
-`where` = (file, row number) for people; or a `BadRow` for what could not even be read. `collect` judges the rest.
+`where` = (file, row number) for people; or a `BadRow` for what could not even be read; or many rows at once (rows.py).
+`collect` judges the rest.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
@@ -52,6 +55,11 @@ class BadRow:
 
 class Unusable(Exception):
     """Why a row is no document; `str()` of it is the reason it is counted under."""
+
+
+def document_id(content: bytes) -> str:
+    """The id of what `encode_text` or `encode_messages` gave."""
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def encode_text(text: Any) -> bytes:
@@ -115,6 +123,11 @@ def _encode(text: str) -> bytes:
     if len(encoded) > MAX_ROW_BYTES:
         raise Unusable("longer than 256 MiB")
     return encoded
+
+
+def meta_text(value: Any) -> str | None:
+    """What is kept in `meta`: JSON text, with its keys in order."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def printable(text: str, length: int = 200) -> str:

@@ -7,20 +7,31 @@ near-duplicate cluster) share a group, so none of them leaks into training while
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
+from hashlib import blake2b
+from math import ceil
+
+import numpy as np
 
 
 def group_key(group: str, salt: str) -> int:
     """64 uniform bits that belong to `group` under `salt`."""
-    digest = hashlib.blake2b(f"{salt}\0{group}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little")
+    return int(group_keys([group.encode("utf-8", "surrogatepass")], salt)[0])
 
 
-def split_of_key(key: int, share: float) -> str:
-    """'heldout' for the lowest `share` of all keys, else 'train'."""
-    return "heldout" if key < share * 2.0**64 else "train"
+def group_keys(groups: Iterable[bytes], salt: str) -> np.ndarray:
+    """`group_key` of many groups, given as UTF-8: uint64 [N]."""
+    start = f"{salt}\0".encode("utf-8", "surrogatepass")
+    digests = b"".join([blake2b(start + group, digest_size=8).digest() for group in groups])
+    return np.frombuffer(digests, dtype="<u8")
+
+
+def heldout_keys(keys_N: np.ndarray, share: float) -> np.ndarray:
+    """Which keys are held out, bool [N]: the lowest `share` of all 64-bit keys."""
+    limit = ceil(share * 2.0**64)
+    return np.ones(len(keys_N), bool) if limit >= 1 << 64 else keys_N < np.uint64(limit)
 
 
 def split_of(group: str, salt: str, share: float) -> str:
     """'train' or 'heldout' for a group; a share of 0 holds nothing out, a share of 1 everything."""
-    return split_of_key(group_key(group, salt), share)
+    return "heldout" if heldout_keys(np.array([group_key(group, salt)], dtype=np.uint64), share)[0] else "train"
