@@ -35,6 +35,8 @@ _WITHOUT_SPACES = (
     (0x20000, 0x323AF),
 )
 _VANISHING = "'\u2019\u02bc\u0640\u00ad\u200b\u200c\u200d\u2060\ufeff"
+BASE = np.uint64(0x9E3779B97F4A7C15)
+"""The base of the polynomial over word hashes: a kernel of its own can roll the windows of `ngram_hashes` with it."""
 _CODE_POINTS = 0x32400  # everything above is private, unassigned or a tag: it separates
 
 
@@ -105,7 +107,7 @@ def _fold(character: str) -> int:
     return ord(lower[0]) if all(0x0300 <= ord(mark) < 0x0370 for mark in lower[1:]) else ord(character.lower()[0])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def mix(value: np.uint64) -> np.uint64:
     """The finishing step of splitmix64 (Steele, Lea, Flood 2014): every input bit reaches every output bit."""
     value ^= value >> np.uint64(30)
@@ -161,7 +163,7 @@ def _words(offsets_N1, data_U, table, hashes_W, starts_W, ends_W, word_offsets_N
     return count
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True)
 def _groups_digits(data_U, at, first, last):
     """Whether the comma at `at` stands between a digit and exactly three digits."""
     if at == first or at + 4 > last or not 48 <= data_U[at - 1] <= 57:
@@ -173,16 +175,22 @@ def _groups_digits(data_U, at, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _ngrams(hashes_W, offsets_N1, n, ngram_offsets_N1, ngrams_G):
-    base = np.uint64(0x9E3779B97F4A7C15)
-    leaving = np.uint64(1)
+def leaving_weight(n: int) -> np.uint64:
+    """BASE to the power of n: the weight of the word that leaves a window of n words after the next one came."""
+    weight = np.uint64(1)
     for _ in range(n):
-        leaving *= base  # the weight of the word that a full window drops
+        weight *= BASE
+    return weight
+
+
+@njit(cache=True, nogil=True)
+def _ngrams(hashes_W, offsets_N1, n, ngram_offsets_N1, ngrams_G):
+    leaving = leaving_weight(n)
     for d in range(len(offsets_N1) - 1):
         first, last, out = offsets_N1[d], offsets_N1[d + 1], ngram_offsets_N1[d]
         value = np.uint64(0)
         for i in range(first, last):
-            value = value * base + hashes_W[i]
+            value = value * BASE + hashes_W[i]
             if i - first >= n:
                 value -= leaving * hashes_W[i - n]
             if i - first >= n - 1:
