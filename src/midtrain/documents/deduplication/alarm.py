@@ -27,18 +27,19 @@ class Removal(NamedTuple):
     """What to set otherwise, as it is said: "raise near.threshold"."""
 
 
-def check_removal(removal: Removal, config: DeduplicateConfig, pairs: Callable[[], list[tuple[str, str]]]) -> None:
-    """Raise UserError when more of a source goes than is allowed; `pairs` gives samples (what goes, what stays)."""
+def check_removal(removal: Removal, config: DeduplicateConfig, samples: Callable[[], list[str]]) -> None:
+    """Raise UserError when more of a source goes than is allowed; `samples` gives some of what goes."""
     allowed = config.allowed(removal.source)
     if removal.removed <= allowed * removal.total:
         return
-    shown = "; ".join(f'"{_short(gone)}" repeats "{_short(kept)}"' for gone, kept in pairs())
+    shown = "; ".join(samples())
     raise UserError(
         f"{removal.removed / removal.total:.1%} of the {removal.what} (at most {allowed:.0%} may go), for example "
         f"{shown}; raise max_removed.{removal.source} if they are right to go, or {removal.setting}."
     )
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """The beginning of a text in one line, in quotes."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= _SHOWN else f"{flat[: _SHOWN - 3]}..."
+    return f'"{flat}"' if len(flat) <= _SHOWN else f'"{flat[: _SHOWN - 3]}..."'

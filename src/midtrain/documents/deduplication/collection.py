@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -41,16 +43,29 @@ def texts_of(documents: Documents) -> Callable[[np.ndarray], Iterator[pa.Array]]
     def texts(rows_K: np.ndarray) -> Iterator[pa.Array]:
         start = 0
         for shard in documents.shards:
-            try:
-                with pq.ParquetFile(shard) as file:
-                    for number in range(file.num_row_groups):
-                        rows = file.metadata.row_group(number).num_rows
-                        first, last = np.searchsorted(rows_K, [start, start + rows])
-                        if first < last:
-                            table = file.read_row_group(number, columns=["text", "messages"], use_threads=False)
-                            yield content_of(table.take(pa.array(rows_K[first:last] - start)))
-                        start += rows
-            except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{shard} is damaged ({error}); remove {documents.path} and run again.") from error
+            with reading(shard), pq.ParquetFile(shard) as file:
+                for number in range(file.num_row_groups):
+                    rows = file.metadata.row_group(number).num_rows
+                    first, last = np.searchsorted(rows_K, [start, start + rows])
+                    if first < last:
+                        table = file.read_row_group(number, columns=["text", "messages"], use_threads=False)
+                        yield content_of(table.take(pa.array(rows_K[first:last] - start)))
+                    start += rows
 
     return texts
+
+
+def row_groups(shard: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """Every row group of one shard, as a table of `columns`."""
+    with reading(shard), pq.ParquetFile(shard) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=columns, use_threads=False)
+
+
+@contextmanager
+def reading(shard: Path) -> Iterator[None]:
+    """Turn what Arrow says about a damaged shard into a UserError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{shard} is damaged ({error}); remove {shard.parent} and run again.") from error

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from midtrain.core.errors import disk_errors
 from midtrain.core.progress import progress
-from midtrain.documents.deduplication.alarm import Removal, check_removal
+from midtrain.documents.deduplication.alarm import Removal, check_removal, short
 from midtrain.documents.deduplication.collection import Collection
 from midtrain.documents.deduplication.components import components, in_buckets, keepers
 from midtrain.documents.deduplication.config import DeduplicateConfig, NearConfig
@@ -181,12 +181,12 @@ class _Found:
             for component in largest
         ]
 
-    def pairs(self, at: int, count: int) -> list[tuple[str, str]]:
+    def pairs(self, at: int, count: int) -> list[str]:
         """The texts of a few dropped documents of the collection `at`, each with that of its keeper."""
         first, last = np.searchsorted(self.numbers_I, self.bases[at : at + 2])
         gone = (first + np.flatnonzero(self.keeper_I[first:last] != np.arange(first, last)))[:count].tolist()
         texts = self._texts([*gone, *self.keeper_I[gone].tolist()])
-        return [(texts[i], texts[int(self.keeper_I[i])]) for i in gone]
+        return [f"{short(texts[i])} repeats {short(texts[int(self.keeper_I[i])])}" for i in gone]
 
     def _choose(self, members_M: np.ndarray) -> list[int]:
         kept_M = self.keeper_I[members_M] == members_M
