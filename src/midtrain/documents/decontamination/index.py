@@ -29,6 +29,7 @@ from midtrain.text.arrow import text_buffers
 from midtrain.text.ngrams import Words, ngram_hashes, word_hashes
 
 QUESTION, PASSAGE, ANSWER = 0, 1, 2
+PARTS = ("question", "passage", "answer")
 NUMBER = np.uint64(0x9DDFEA08EB382D69)
 """The hash that every number has where numbers count as the same word."""
 ANCHOR = 3

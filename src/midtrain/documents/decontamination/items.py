@@ -43,7 +43,8 @@ class Item(NamedTuple):
 
 def items_of(rows: Iterable[dict[str, Any]], benchmark: str) -> list[Item]:
     """Items of plain rows {question, answer, passage | None, id?, benchmark?}, such as the parts of a problem."""
-    return [_item(row, ItemsConfig(read=benchmark), number, benchmark) for number, row in enumerate(rows, 1)]
+    config = ItemsConfig(read=benchmark, benchmark=benchmark)
+    return [_item(row, config, number, f"{benchmark}, item {number}") for number, row in enumerate(rows, 1)]
 
 
 def read_items(config: ItemsConfig) -> list[Item]:
@@ -54,7 +55,8 @@ def read_items(config: ItemsConfig) -> list[Item]:
             raise UserError(f"{config.read} holds no evaluation items; name a JSONL or Parquet file of them.")
         for file in files:
             rows = _parquet(file) if file.format == "parquet" else _jsonl(file)
-            found += [_item(row, config, number, str(file.path)) for number, row in rows]
+            for number, row in rows:
+                found.append(_item(row, config, len(found) + 1, f"{file.path}, row {number}"))
     if not found:
         raise UserError(f"{config.read} holds no items; name a file with at least one, or leave it out of `against`.")
     return found
@@ -86,7 +88,7 @@ def _item(row: dict[str, Any], config: ItemsConfig, number: int, where: str) -> 
     if not isinstance(question, str) or not question.strip():
         there = ", ".join(sorted(row)[:20])
         raise UserError(
-            f'{where}, row {number} has no question in "{config.question}" (its columns: {there}); '
+            f'{where} has no question in "{config.question}" (its columns: {there}); '
             f"name the right column, or take the row out."
         )
     benchmark = str(row.get("benchmark") or config.name)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from numba import njit
 
 from midtrain.documents.decontamination.config import KINDS
-from midtrain.documents.decontamination.index import ANCHOR, NUMBER, PASSAGE, Index, numbers_of
+from midtrain.documents.decontamination.index import ANCHOR, NUMBER, PARTS, PASSAGE, Index, numbers_of
 from midtrain.text.ngrams import BASE, Words, leaving_weight, mix, word_hashes
 
 MATCHES = pa.schema(
@@ -37,7 +37,6 @@ MATCHES = pa.schema(
 """One match: document row, item, its part (question, passage, answer), the kind (see config.KINDS), the share of its
 weight that was found, of its numbers in their order, of its answer; and the bytes of the document it spans."""
 
-_PARTS = ("question", "passage", "answer")
 _NEAR = 0.66
 """The share of weight from which on a match is reported at all."""
 _NUMBERS_AGREE = 0.9
@@ -66,7 +65,7 @@ def scan(index: Index, texts: pa.Array | pa.ChunkedArray) -> pa.Table:
         "row": found.row_M,
         "item": [index.items[i].id for i in item_M],
         "benchmark": [index.items[i].benchmark for i in item_M],
-        "part": [_PARTS[part] for part in index.part_E[found.entry_M]],
+        "part": [PARTS[part] for part in index.part_E[found.entry_M]],
         "kind": [KINDS[kind] for kind in kind_M],
         "score": found.score_M,
         "numbers": numbers_M,
