@@ -17,7 +17,7 @@ TOPIC_WORDS = {
 }
 TOPICS = {topic: words.split() for topic, words in TOPIC_WORDS.items()}
 ODD = [
-    ",
+    "",
     " ",
     "soup\nmoon\r\n\tjudge\x0b\x0ccase  ",
     "soup </s> moon orbit",
