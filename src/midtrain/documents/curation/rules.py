@@ -1,0 +1,98 @@
+"""Which documents the heuristic rules drop, and why; how near each came; thresholds from texts known to be good.
+
+Rules are asked of stored statistics, never of text, so this takes a millisecond for a hundred thousand documents and a
+threshold can be tried on a whole corpus. A statistic below zero is unknown (no stop words for a language) and passes:
+no document is dropped for what is not known about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from midtrain.documents.curation.rules_config import Rule, RulesConfig
+from midtrain.text.stop_words import language_code
+
+Statistics: TypeAlias = pa.Table | Mapping[str, np.ndarray]
+Languages: TypeAlias = str | Sequence[str | None] | None
+
+
+def decide(statistics: Statistics, config: RulesConfig, languages: Languages = "en") -> tuple[np.ndarray, list[str]]:
+    """(reason int16 [N], names of the reasons): the first rule each document fails, -1 where it is kept.
+
+    `statistics` holds the columns of `text.statistics.STATISTICS` (a table of attributes or a dict of arrays);
+    `languages` is the language of all documents or of each.
+    """
+    reasons = [rule.name for rule, _ in config.rules()]
+    columns = _columns(statistics, config)
+    decided = np.full(_length(columns), -1, dtype=np.int16)
+    for code, rows in _by_language(languages, len(decided)):
+        for index, (rule, threshold) in enumerate(config.rules(code)):
+            decided[rows[(decided[rows] < 0) & ~_passes(columns[rule.statistic][rows], rule, threshold)]] = index
+    return decided, reasons
+
+
+def margins(statistics: Statistics, config: RulesConfig, languages: Languages = "en") -> dict[str, np.ndarray]:
+    """For each rule, float32 [N]: how far inside the threshold each document is; negative where the rule fails.
+
+    In units of the statistic, NaN where it is unknown: what a histogram shows, with the threshold at 0.
+    """
+    columns = _columns(statistics, config)
+    n = _length(columns)
+    found = {rule.name: np.full(n, np.nan, dtype=np.float32) for rule, _ in config.rules()}
+    for code, rows in _by_language(languages, n):
+        for rule, threshold in config.rules(code):
+            values = columns[rule.statistic][rows]
+            inside = values - values.dtype.type(threshold)
+            found[rule.name][rows] = np.where(values < 0, np.nan, inside if rule.at_least else -inside)
+    return found
+
+
+def thresholds_from(statistics: Statistics, config: RulesConfig, tail: float = 0.05) -> dict[str, float]:
+    """A threshold per rule such that at most the share `tail` of these documents fails it: the tenth-tail method.
+
+    `statistics` are of texts of one language that are known to be good; the result goes under `languages` of the
+    config. A published threshold that they already pass stays (FineWeb-2, Penedo et al. 2025, arXiv:2506.20920, section
+    4.3, chooses tails in the same way and keeps the English ones for English).
+    """
+    columns = _columns(statistics, config)
+    moved = {}
+    for rule, threshold in config.rules():
+        values = columns[rule.statistic]
+        values = values[values >= 0]
+        if len(values) and np.mean(~_passes(values, rule, threshold)) > tail:
+            share = tail if rule.at_least else 1 - tail
+            moved[rule.name] = float(np.quantile(values, share, method="lower" if rule.at_least else "higher"))
+    return moved
+
+
+def _passes(values: np.ndarray, rule: Rule, threshold: float) -> np.ndarray:
+    """bool [N]. The threshold is rounded as the statistic was, so that 3/10 is not more than 0.3."""
+    if values.dtype.kind == "f":
+        bound = values.dtype.type(threshold)
+        return (values < 0) | (values >= bound if rule.at_least else values <= bound)
+    return (values < 0) | (values >= threshold if rule.at_least else values <= threshold)
+
+
+def _columns(statistics: Statistics, config: RulesConfig) -> dict[str, np.ndarray]:
+    names = {rule.statistic for rule, _ in config.rules()}
+    if isinstance(statistics, pa.Table):
+        return {name: statistics[name].to_numpy() for name in names}
+    return {name: statistics[name] for name in names}
+
+
+def _length(columns: dict[str, np.ndarray]) -> int:
+    return len(next(iter(columns.values()), ()))
+
+
+def _by_language(languages: Languages, n: int) -> Iterator[tuple[str, np.ndarray]]:
+    """(ISO 639-1 code, rows of that language)."""
+    if languages is None or isinstance(languages, str):
+        yield language_code(languages), np.arange(n)
+        return
+    codes, inverse = np.unique([language_code(language) for language in languages], return_inverse=True)
+    for index, code in enumerate(codes.tolist()):
+        yield code, np.flatnonzero(inverse == index)

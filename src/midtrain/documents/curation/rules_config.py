@@ -1,0 +1,138 @@
+"""The heuristic rules, as data, and what a recipe may say about them.
+
+A rule is a statistic (text/statistics.py), a bound and where the number was published; a set is the rules of one paper
+in the order of their application. A recipe names sets, turns single rules off, and moves thresholds, for all languages
+or for one.
+
+Published thresholds were set on English web text. The length of words means nothing where a letter is a word (Chinese,
+Japanese, Thai ...), so those languages come with thresholds of their own below. `rules.thresholds_from` derives
+thresholds for any language from texts that are known to be good, as FineWeb-2 does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from midtrain.core.config import Config
+from midtrain.core.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Keep a document whose `statistic` is at least (or at most) `threshold`."""
+
+    name: str
+    statistic: str
+    at_least: bool
+    threshold: float
+    source: str
+
+
+_GOPHER = "Gopher (Rae et al. 2021, arXiv:2112.11446), "
+_C4 = "C4 (Raffel et al. 2020, arXiv:1910.10683), section 2.2"
+_FINEWEB = "FineWeb (Penedo et al. 2024, arXiv:2406.17557), section 3.6"
+
+
+def _low(name: str, statistic: str, threshold: float, source: str) -> Rule:
+    return Rule(name, statistic, True, threshold, source)
+
+
+def _high(name: str, statistic: str, threshold: float, source: str) -> Rule:
+    return Rule(name, statistic, False, threshold, source)
+
+
+_A1 = _GOPHER + "appendix A1.1"
+_TABLE = _GOPHER + "table A1"
+RULE_SETS: dict[str, tuple[Rule, ...]] = {
+    "gopher_repetition": (
+        _high("duplicate_paragraphs", "duplicate_paragraphs", 0.30, _TABLE),
+        _high("duplicate_paragraph_characters", "duplicate_paragraph_characters", 0.20, _TABLE),
+        _high("duplicate_lines", "duplicate_lines", 0.30, _TABLE),
+        _high("duplicate_line_characters", "duplicate_line_characters", 0.20, _TABLE),
+        *(_high(f"top_{n}_gram", f"top_{n}_gram", bound, _TABLE) for n, bound in ((2, 0.20), (3, 0.18), (4, 0.16))),
+        *(
+            _high(f"duplicate_{n}_grams", f"duplicate_{n}_grams", bound, _TABLE)
+            for n, bound in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
+        ),
+    ),
+    "gopher_quality": (
+        _low("few_words", "words", 50, _A1),
+        _high("many_words", "words", 100_000, _A1),
+        _low("short_words", "mean_word_length", 3, _A1),
+        _high("long_words", "mean_word_length", 10, _A1),
+        _high("hashes", "hashes", 0.1, _A1),
+        _high("ellipses", "ellipses", 0.1, _A1),
+        _high("bullet_lines", "bullet_lines", 0.9, _A1),
+        _high("ellipsis_lines", "ellipsis_lines", 0.3, _A1),
+        _low("alphabetic_words", "alphabetic_words", 0.8, _A1),
+        _low("stop_words", "stop_words", 2, _A1),
+    ),
+    "fineweb": (
+        _low("terminal_lines", "terminal_lines", 0.12, _FINEWEB),
+        _high("short_lines", "short_lines", 0.67, _FINEWEB),
+        _high("repeated_line_characters", "duplicate_line_characters", 0.01, _FINEWEB + ", as released (paper: 0.1)"),
+        _high("newlines", "newlines", 0.3, "FineWeb's released pipeline (datatrove), not in the paper"),
+    ),
+    "c4": (
+        _high("lorem_ipsum", "prose_lorem_ipsum", 0, _C4),
+        _high("curly_brackets", "prose_curly_brackets", 0, _C4),
+        _low("few_sentences", "prose_sentences", 5, _C4 + ", released code (paper: 3)"),
+    ),
+}
+"""Every rule, by set. Names are unique over all sets."""
+
+RULES: dict[str, Rule] = {rule.name: rule for rules in RULE_SETS.values() for rule in rules}
+
+LANGUAGE_THRESHOLDS: dict[str, dict[str, float]] = {
+    **{code: {"short_words": 1.0} for code in ("zh", "ja", "th", "lo", "km", "my", "bo")},
+}
+"""Where a published threshold cannot mean what it says: a letter is a word in these."""
+
+
+def _check_rules(names: Any) -> None:
+    for name in names:
+        if name not in RULES:
+            raise ValueError(f'no rule is called "{name}".{did_you_mean(name, RULES)}')
+
+
+class RulesConfig(Config):
+    """Heuristic rules on the statistics of a text; the first that fails names the drop."""
+
+    sets: tuple[str, ...] = ("gopher_repetition", "gopher_quality", "fineweb", "c4")
+    """Sets of rules, applied in this order: gopher_repetition, gopher_quality, fineweb, c4."""
+    off: tuple[str, ...] = ()
+    """Single rules that are not applied."""
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    """Thresholds that replace the published ones, by rule."""
+    languages: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Thresholds for one language, by ISO 639-1 code and rule; they win over `thresholds`."""
+
+    @field_validator("sets")
+    @classmethod
+    def _known_sets(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+        for name in sets:
+            if name not in RULE_SETS:
+                raise ValueError(f'no set of rules is called "{name}".{did_you_mean(name, RULE_SETS)}')
+        return sets
+
+    @field_validator("off", "thresholds")
+    @classmethod
+    def _known_rules(cls, names: Any) -> Any:
+        _check_rules(names)
+        return names
+
+    @field_validator("languages")
+    @classmethod
+    def _known_rules_of_languages(cls, languages: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for thresholds in languages.values():
+            _check_rules(thresholds)
+        return languages
+
+    def rules(self, language: str = "") -> list[tuple[Rule, float]]:
+        """The rules in force for a language (ISO 639-1 code), in order, each with its threshold."""
+        moved = LANGUAGE_THRESHOLDS.get(language, {}) | self.thresholds | self.languages.get(language, {})
+        rules = [rule for name in self.sets for rule in RULE_SETS[name] if rule.name not in self.off]
+        return [(rule, moved.get(rule.name, rule.threshold)) for rule in rules]

@@ -1,0 +1,133 @@
+"""What a text is made of, in numbers: everything the heuristic rules of Gopher, C4 and FineWeb ask, in one pass.
+
+    statistics(content_of(table), stop_words="en")["mean_word_length"]  # float32 [N]
+
+The kernel counts (statistics_kernel.py says what a word and a line are); here counts become shares. Nothing is decided:
+thresholds are asked later, of columns that are kept beside the text, so changing one costs no second pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import zstandard
+
+from midtrain.text.arrow import text_buffers
+from midtrain.text.statistics_kernel import COUNTS, STOP_SLOTS, count_documents
+from midtrain.text.stop_words import STOP_WORDS, language_code
+from midtrain.text.unicode import VERSION as UNICODE_VERSION
+from midtrain.text.unicode import kind_table
+
+VERSION = f"1, unicode {UNICODE_VERSION}"
+"""Belongs in the fingerprint of what is computed here: the number is raised when a statistic changes its meaning."""
+
+STATISTICS: dict[str, tuple[type, str]] = {
+    "characters": (np.int32, "characters (code points)"),
+    "words": (np.int32, "words that are not punctuation alone"),
+    "mean_word_length": (np.float32, "characters of such a word"),
+    "lines": (np.int32, "lines that are not blank"),
+    "paragraphs": (np.int32, "runs of such lines"),
+    "stop_words": (np.int32, "different stop words of the language; -1 where the language has no list"),
+    "hashes": (np.float32, '"#" per word, punctuation counted as words'),
+    "ellipses": (np.float32, "ellipses per word, punctuation counted as words"),
+    "alphabetic_words": (np.float32, "share of words, punctuation counted, that have a letter"),
+    "bullet_lines": (np.float32, "share of lines that begin with a bullet or a hyphen"),
+    "ellipsis_lines": (np.float32, "share of lines that end with an ellipsis"),
+    "terminal_lines": (np.float32, "share of lines that end with . ! ? or their like in other scripts"),
+    "short_lines": (np.float32, "share of lines of at most 30 characters"),
+    "newlines": (np.float32, "line feeds per word, punctuation counted as words"),
+    "duplicate_lines": (np.float32, "share of lines that came before"),
+    "duplicate_line_characters": (np.float32, "share of characters, line feeds left out, that are in them"),
+    "duplicate_paragraphs": (np.float32, "share of paragraphs that came before"),
+    "duplicate_paragraph_characters": (np.float32, "share of characters that are in them"),
+    **{f"top_{n}_gram": (np.float32, f"share of characters in the most frequent {n} words") for n in range(2, 5)},
+    **{
+        f"duplicate_{n}_grams": (np.float32, f"share of characters in runs of {n} words that came before")
+        for n in range(5, 11)
+    },
+    "prose_sentences": (np.int32, "sentences in lines that C4 keeps"),
+    "prose_curly_brackets": (np.int32, "lines that C4 would keep but for a curly bracket"),
+    "prose_lorem_ipsum": (np.int32, "lines that C4 would keep but for lorem ipsum"),
+    "digits": (np.float32, "share of characters that are digits"),
+    "upper_case": (np.float32, "share of letters that are capitals"),
+    "code": (np.float32, "share of characters that code is full of: {}[]<>=;_|\\^~$@&*+/`"),
+    "markup": (np.float32, "share of characters inside <tags>"),
+    "compression": (np.float32, "bytes per byte of Zstandard level 1: high where text repeats itself"),
+}
+"""Every column with its type and meaning."""
+
+
+def statistics(
+    texts: pa.Array | pa.ChunkedArray, *, stop_words: str | Sequence[str | None] | None = "en"
+) -> dict[str, np.ndarray]:
+    """The columns of STATISTICS, each [N], of N texts.
+
+    `stop_words` is the language of all texts, or of each: a code that `stop_words.language_code` understands. Shares of
+    nothing are 0.
+    """
+    offsets, data = text_buffers(texts)
+    n = len(offsets) - 1
+    counts = np.zeros((n, len(COUNTS)), dtype=np.int64)
+    languages, hashes, bits = _stop_tables(stop_words, n)
+    count_documents(data, offsets, kind_table(), languages, hashes, bits, counts)
+    columns = _shares({name: counts[:, i] for i, name in enumerate(COUNTS)})
+    columns["stop_words"] = np.where(languages == 0, -1, np.bitwise_count(columns["stop_words"]).astype(np.int32))
+    columns["compression"] = _compression(data, offsets)
+    return {name: columns[name].astype(kind) for name, (kind, _) in STATISTICS.items()}
+
+
+def _shares(counts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Counts by the names of STATISTICS; those that are shares divided by what they are a share of."""
+    all_words, lines, characters = counts["words"], counts["lines"], counts["characters"]
+    words = all_words - counts["symbol_words"]
+    below = {
+        "mean_word_length": (counts["word_characters"], words),
+        "hashes": (counts["hashes"], all_words),
+        "ellipses": (counts["ellipses"], all_words),
+        "alphabetic_words": (counts["alphabetic_words"], all_words),
+        "newlines": (counts["newlines"], all_words),
+        **{name: (counts[name], lines) for name in ("bullet_lines", "ellipsis_lines", "terminal_lines", "short_lines")},
+        "duplicate_lines": (counts["repeated_lines"], lines),
+        "duplicate_line_characters": (counts["repeated_line_characters"], characters - counts["newlines"]),
+        "duplicate_paragraphs": (counts["repeated_paragraphs"], counts["paragraphs"]),
+        "duplicate_paragraph_characters": (counts["repeated_paragraph_characters"], characters),
+        **{f"top_{n}_gram": (counts[f"top_{n}_gram"], characters) for n in range(2, 5)},
+        **{f"duplicate_{n}_grams": (counts[f"repeated_{n}_grams"], characters) for n in range(5, 11)},
+        "digits": (counts["digits"], characters),
+        "upper_case": (counts["upper"], counts["letters"]),
+        "code": (counts["code"], characters),
+        "markup": (counts["markup"], characters),
+    }
+    return counts | {"words": words} | {name: part / np.maximum(whole, 1) for name, (part, whole) in below.items()}
+
+
+def _stop_tables(languages: str | Sequence[str | None] | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(row of the tables for each of n texts, hashes uint64 [L, slots], bits int64 [L, slots]); row 0 is empty."""
+    codes = [language_code(languages)] * n if languages is None or isinstance(languages, str) else None
+    codes = codes or [language_code(language) for language in languages or ()]
+    assert len(codes) == n, "a language for each text"
+    known = sorted(set(codes) & STOP_WORDS.keys())
+    hashes = np.zeros((len(known) + 1, STOP_SLOTS), dtype=np.uint64)
+    bits = np.zeros((len(known) + 1, STOP_SLOTS), dtype=np.int64)
+    for row, code in enumerate(known, start=1):
+        for bit, word in enumerate(STOP_WORDS[code]):
+            value = 0xCBF29CE484222325
+            for byte in word.encode():
+                value = (value ^ byte) * 0x100000001B3 % 2**64
+            slot = value % STOP_SLOTS
+            while hashes[row, slot]:
+                slot = (slot + 1) % STOP_SLOTS
+            hashes[row, slot], bits[row, slot] = value, 1 << bit
+    rows = {code: row for row, code in enumerate(known, start=1)}
+    return np.array([rows.get(code, 0) for code in codes], dtype=np.int64), hashes, bits
+
+
+def _compression(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """float64 [N]: bytes of each text per byte of its Zstandard frame."""
+    compress = zstandard.ZstdCompressor(level=1).compress
+    view, bounds = data.data, offsets.tolist()
+    sizes = [len(compress(view[a:b])) for a, b in pairwise(bounds)]
+    return np.diff(offsets) / np.array(sizes, dtype=np.int64) if sizes else np.zeros(0)
