@@ -26,6 +26,7 @@ from midtrain.core.fingerprint import canonical, file_digest, fingerprint
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".making-"
+_WORK = ".work-"
 _RECORDED = {"fingerprint", "version", "asked", "inputs", "counts", "drops", "facts", "files"}
 _LIBRARIES = ("midtrain", "torch", "transformers", "tokenizers", "gigatoken", "numpy", "pyarrow")
 
@@ -79,6 +80,9 @@ class Draft:
     """An artifact in the making: write files under `path`, and record what happened."""
 
     path: Path
+    work: Path | None = None
+    """Where finished pieces of a long work may lie (see core/parallel.py): it outlives a killed maker, and goes when
+    the artifact is sealed. What is under it must depend on nothing but what was asked and its place there."""
     counts: dict[str, Any] = field(default_factory=dict)
     drops: dict[str, int] = field(default_factory=dict)
     samples: dict[str, list[Any]] = field(default_factory=dict)
@@ -103,7 +107,8 @@ def make_artifact(
 ) -> Iterator[Draft]:
     """Make an artifact at `path`: yields a `Draft`, and renames it into place when the block ends without error.
 
-    On an error nothing is left behind; a killed process leaves only a `.making-` folder that the next one removes.
+    On an error nothing is left behind but what the maker keeps under `Draft.work`; a killed process also leaves a
+    `.making-` folder that the next one removes.
     """
     path = Path(path)
     with disk_errors(path):
@@ -111,11 +116,13 @@ def make_artifact(
         remove_unfinished(path)
         temporary = path.parent / f"{_TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}"
         temporary.mkdir()
-        draft = Draft(temporary)
+        work = path.parent / f"{_WORK}{artifact_fingerprint(kind, version, asked, inputs or {})}"
+        draft = Draft(temporary, work)
         try:
             yield draft
             write_manifest(draft, kind=kind, version=version, asked=asked, inputs=inputs or {})
             _put_in_place(temporary, path)
+            shutil.rmtree(work, ignore_errors=True)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -22,6 +22,18 @@ def shard_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
+def open_shard(path: Path) -> pq.ParquetWriter:
+    """A writer of tables of SCHEMA to one file."""
+    return pq.ParquetWriter(
+        path,
+        SCHEMA,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["source", "lang", "license", "split"],
+        write_statistics=False,
+    )
+
+
 class ShardWriter:
     """Writes tables of SCHEMA to numbered Parquet files in `folder`; use as a context manager."""
 
@@ -40,14 +52,7 @@ class ShardWriter:
     def write(self, table: pa.Table, text_bytes: int) -> None:
         """Append `table` as one row group; `text_bytes` is the text in it."""
         if self._writer is None:
-            self._writer = pq.ParquetWriter(
-                self.folder / shard_name(self.shards),
-                SCHEMA,
-                compression="zstd",
-                compression_level=1,
-                use_dictionary=["source", "lang", "license", "split"],
-                write_statistics=False,
-            )
+            self._writer = open_shard(self.folder / shard_name(self.shards))
             self.shards += 1
         self._writer.write_table(table, row_group_size=max(len(table), 1))
         self._bytes += text_bytes

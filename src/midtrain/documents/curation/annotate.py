@@ -1,0 +1,80 @@
+"""Measures the documents of a source: everything that will be decided on, in one pass over each shard.
+
+A shard is read a row group (8 MB of text) at a time, every annotator sees the same Arrow column, and the attribute
+shard is written beside. Shards are units of `map_units`: on all cores, or on a Ray cluster, with the same bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from midtrain.core.artifact import Draft
+from midtrain.core.errors import UserError
+from midtrain.core.parallel import Unit, map_units
+from midtrain.documents.schema import content_of
+from midtrain.documents.store import Documents
+
+SHARD = "attributes.parquet"
+
+Annotator = Callable[[pa.Array, pa.Table], dict[str, Any]]
+"""(what the documents say, large_string [N]; their rows of SCHEMA) -> columns of N values by name."""
+
+
+def annotate(documents: Documents, annotators: Callable[[], list[Annotator]], draft: Draft, label: str) -> None:
+    """Write the attribute shards of `documents` into `draft`.
+
+    `annotators` is picklable and makes the annotators in the process that uses them, so that a model is loaded once
+    for each worker and sent to none. Counts: documents, bytes.
+    """
+    assert draft.work is not None
+    units = [Unit(shard.stem, str(shard.absolute()), shard.stat().st_size) for shard in documents.shards]
+    measure = partial(annotate_shard, annotators)
+    for shard, folder in zip(
+        documents.shards, map_units(measure, units, work=draft.work, label=label, measure="B"), strict=True
+    ):
+        os.link(folder / SHARD, draft.path / shard.name)
+    draft.counts.update(documents=documents.count(), bytes=documents.bytes())
+
+
+def annotate_shard(annotators: Callable[[], list[Annotator]], shard: str, folder: Path) -> dict[str, int]:
+    """Measure one shard of documents; the result counts its rows."""
+    made = annotators()
+    writer: pq.ParquetWriter | None = None
+    rows = 0
+    try:
+        with pq.ParquetFile(shard) as file:
+            for number in range(file.num_row_groups):
+                table = file.read_row_group(number, use_threads=False)
+                measured = annotate_table(made, table)
+                rows += len(measured)
+                writer = writer or _writer(folder / SHARD, measured.schema)
+                writer.write_table(measured, row_group_size=max(len(measured), 1))
+    except pa.ArrowException as error:
+        raise UserError(f"{shard} is damaged ({error}); remove its folder and run again.") from error
+    finally:
+        if writer is not None:
+            writer.close()
+    return {"rows": rows}
+
+
+def annotate_table(annotators: list[Annotator], table: pa.Table) -> pa.Table:
+    """The attributes of the rows of `table` (of SCHEMA), the id first, then the bytes of what they say."""
+    texts = content_of(table)
+    columns: dict[str, Any] = {"id": table["id"].combine_chunks(), "bytes": pc.binary_length(texts)}
+    for annotator in annotators:
+        found = annotator(texts, table)
+        assert not found.keys() & columns.keys(), "two annotators give one column"
+        columns |= found
+    return pa.table(columns)
+
+
+def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(path, schema, compression="zstd", compression_level=1, write_statistics=False)
