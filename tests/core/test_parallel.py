@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -81,6 +82,20 @@ def test_finished_units_are_not_redone(tmp_path, workers):
         more = list(map_units(write_twice, [Unit("unit-9", 9, size=100), *units(5)], work=tmp_path, label="twice"))
     assert [path.name for path in more] == ["unit-9", *(f"unit-{number}" for number in range(5))]
     assert before.items() <= stamps().items()
+
+
+def test_the_next_map_finds_its_workers_warm(tmp_path):
+    def pids(work: str) -> set[str]:
+        paths = map_units(write_twice, units(6), work=tmp_path / work, label="twice", workers=2)
+        return {(path / "deep" / "pid.txt").read_text() for path in paths}
+
+    first = pids("first")
+    assert pids("second") <= first
+    for pid in first:
+        with suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)  # while it has nothing to do
+    time.sleep(0.1)
+    assert not pids("third") & first
 
 
 def test_a_killed_worker_costs_nobody_but_its_unit(tmp_path):

@@ -77,10 +77,10 @@ def map_units(
 ) -> Iterator[Path]:
     """Make every unit that `work` does not hold yet; yields the folders `work/KEY` in the order of `units`.
 
-    `function` is importable by name (a partial of such a one is). In a unit's folder lie the files it wrote and its
-    result (see `unit_result`). Progress is counted in `measure`, the unit of `Unit.size`. `workers` and `ray` override
-    what `configure` says; one worker, or one unit, runs in this process. No new unit is handed out while the caller
-    holds a path, so what is done with one should be short.
+    `function` is importable by name (a partial of such a one is; a function of __main__ is not known to Ray). In a
+    unit's folder lie the files it wrote and its result (see `unit_result`). Progress is counted in `measure`, the unit
+    of `Unit.size`. `workers` and `ray` override what `configure` says; one worker, or one unit, runs in this process.
+    No new unit is handed out while the caller holds a path, so what is done with one should be short.
 
     An error of `function` is raised here, with the worker's traceback as a note; a unit whose worker dies three times
     is a UserError. Either way, and on Ctrl-C, what is finished stays.

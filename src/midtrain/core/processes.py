@@ -5,7 +5,9 @@ others had in hand, and cannot say which task was to blame. Here a worker holds 
 ends, that task is given to a new worker (twice, then a person is told its name), and nobody else notices.
 
 Workers are forked from a server that has imported the function's module once, so that a worker costs some 20 ms and
-not the seconds of importing numba and Arrow; and they die with whoever started them.
+not the seconds of importing numba and Arrow. What it loads for its first task (compiled kernels, models) costs more
+than that, so a worker without work waits a few seconds for the next map before it ends. They all die with whoever
+started them.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 from midtrain.core.progress import be_quiet
 from midtrain.core.units import RETRIES, Task, Unit, UnitFunction, attempt
 
+_IDLE_S = 10.0
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
 
 
@@ -34,15 +37,17 @@ class _Worker:
     pipe: Connection
 
 
+_idle: list[_Worker] = []
+"""Workers without work, of whatever pool."""
+
+
 class Processes:
     """A pool of processes of this machine, started as they are needed, each with a pipe and at most one task."""
 
     def __init__(self, workers: int):
         self.workers = workers
-        self._idle: list[_Worker] = []
         self._busy: dict[Connection, tuple[_Worker, Task]] = {}
         self._deaths: Counter[str] = Counter()
-        self._context = multiprocessing.get_context("forkserver")
 
     @property
     def free(self) -> bool:
@@ -52,9 +57,9 @@ class Processes:
     def submit(self, task: Task) -> None:
         """Give a task to a worker."""
         pickled = pickle.dumps(task)
-        worker = self._idle.pop() if self._idle else self._start(task.function)
+        worker = _take_idle() or _start(task.function)
         self._busy[worker.pipe] = (worker, task)
-        with suppress(OSError):  # one that died while idle is found by `wait`, as the end of its pipe
+        with suppress(OSError):  # one that has just died is found by `wait`, as the end of its pipe
             worker.pipe.send_bytes(pickled)
 
     def wait(self) -> list[Unit]:
@@ -68,18 +73,17 @@ class Processes:
             except (EOFError, OSError):
                 self._bury(worker, task)
                 continue
-            self._idle.append(worker)
+            _idle.append(worker)
             if error is not None:
                 raise error
             made.append(task.unit)
         return made
 
     def close(self) -> None:
-        """Kill the workers, with what they have in hand."""
-        workers = [*self._idle, *(worker for worker, _ in self._busy.values())]
-        for worker in workers:
+        """Kill the workers that have something in hand."""
+        for worker, _ in self._busy.values():
             worker.process.kill()
-        for worker in workers:
+        for worker, _ in self._busy.values():
             worker.process.join()
             worker.pipe.close()
 
@@ -92,27 +96,35 @@ class Processes:
             raise task.died(signal.Signals(-code).name if code < 0 else f"exit code {code}")
         self.submit(task)
 
-    def _start(self, function: UnitFunction) -> _Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_serve, args=(theirs,), daemon=True)
-        self._context.set_forkserver_preload([getattr(function, "func", function).__module__])
-        with _environment(_ONE_THREAD):  # the processes are the parallelism
-            process.start()
-        theirs.close()  # so that our end tells when the worker dies
-        return _Worker(process, ours)
+
+def _take_idle() -> _Worker | None:
+    while _idle:
+        worker = _idle.pop()
+        if not worker.pipe.poll():
+            return worker
+        worker.pipe.close()  # nothing but its end can come from one without work
+    return None
+
+
+def _start(function: UnitFunction) -> _Worker:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs,), daemon=True)
+    context.set_forkserver_preload([getattr(function, "func", function).__module__])
+    with _environment(_ONE_THREAD):  # the processes are the parallelism
+        process.start()
+    theirs.close()  # so that our end tells when the worker dies
+    return _Worker(process, ours)
 
 
 def _serve(pipe: Connection) -> None:
-    """A worker: makes the tasks that come, until nobody is there to send one."""
+    """A worker: makes the tasks that come, until none has come for a while or nobody is there to send one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches us all; who started us decides
     be_quiet()
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    while True:
-        try:
-            pickled = pipe.recv_bytes()
-        except EOFError:
-            return
-        pipe.send(attempt(pickled))
+    with suppress(EOFError, OSError):
+        while pipe.poll(_IDLE_S):
+            pipe.send(attempt(pipe.recv_bytes()))
 
 
 def _die_with_parent() -> None:
