@@ -85,11 +85,13 @@ def test_other_numbers_are_near_but_no_contamination():
     assert found(exchanged) == [("baker", "near")]
 
 
-def test_an_edited_copy_is_near():
+def test_an_edited_copy_is_near_and_contamination_with_its_whole_solution():
     edited = (
         TRAIN.replace("leaves the coast", "sets off").replace("an express", "a bus").replace("stops to rest", "stop")
     )
     assert found(edited) == [("train", "near")]
+    assert found(edited + " The answer is 6.") == [("train", "near")]
+    assert found(edited + "\n" + SOLUTION) == [("train", "answered")]
     assert found(TRAIN[: len(TRAIN) // 2]) == []
 
 
@@ -163,7 +165,7 @@ def test_ngram13_takes_any_common_window():
 
 
 def reference(questions, text, n=5):
-    """[(item, score, agreeing numbers, first word, one past the last)] of clusters, window by window."""
+    """[(item, score, first word, one past the last)] of clusters, window by window."""
 
     def masked(words):
         words = ["#" if word[0].isdigit() else word for word in words]
@@ -184,8 +186,12 @@ def reference(questions, text, n=5):
             begin, end = hits[first], hits[last - 1] + n
             score = sum(weight[w] for w in {windows[i] for i in hits[first:last]}) / sum(weight[w] for w in mine)
             asked = [w for w in questions[item] if w[0].isdigit()]
-            agree = subsequence(asked, [w for w in text[begin:end] if w[0].isdigit()]) / (len(asked) or 1)
-            clusters += [(item, score, agree if asked else 1.0, begin, end)] if score >= 0.66 else []
+            places = masked(questions[item])
+            reach = begin - places.index(windows[begin])  # where the whole question would stand
+            beyond = hits[last - 1] + len(questions[item]) - places.index(windows[hits[last - 1]])
+            said = [w for w in text[max(reach, 0) : max(end, beyond)] if w[0].isdigit()]
+            agree = subsequence(asked, said) / (len(asked) or 1)
+            clusters += [(item, score, agree if asked else 1.0, begin, end)] if score >= 0.5 else []
     return sorted(clusters, key=lambda c: (c[3], c[0]))
 
 

@@ -42,6 +42,7 @@ def reference_words(text):
         if not single:
             apart = unicodedata.normalize("NFD", c.lower())
             folded = apart[0] if all(0x300 <= ord(m) < 0x370 for m in apart[1:]) else c.lower()[0]
+            folded = str(unicodedata.decimal(c)) if c.isdecimal() else folded
         if word and not single and not alone:
             word = [word[0] + folded, word[1], i + 1]
         else:
@@ -60,7 +61,7 @@ def _hash(word):
     value = 0xCBF29CE484222325
     for c in word:
         value = (value ^ ord(c)) * 0x100000001B3 & MASK
-    return _mixed(value)
+    return _mixed(value) & ~1 | word[0].isdecimal()
 
 
 @settings(max_examples=150, deadline=None)

@@ -6,7 +6,8 @@ and braces), except what only looks different: apostrophes, soft hyphens and joi
 a comma before three digits (1,000 = 1000). Scripts written without spaces have no words to see, so there every
 character, with its marks, is a word. So "It's **$1,000**" and "its 1000" are the same three words.
 
-The hash of a word is FNV-1a over its code points, finished by splitmix64's mixer; the hash of n words is a polynomial
+The hash of a word is FNV-1a over its code points, finished by splitmix64's mixer; its last bit says whether the word is
+a number, that is begins with a digit of any script (all digits are read as 0 to 9). The hash of n words is a polynomial
 over the word hashes modulo 2^64, mixed again, so that a window of any length rolls in two multiplications. One pass
 over Arrow's buffers costs about 16 bytes of memory per word; no string is made.
 """
@@ -44,7 +45,7 @@ class Words(NamedTuple):
     """The words of a column of N documents, W in all, document after document."""
 
     hashes_W: np.ndarray
-    """uint64: equal words have equal hashes."""
+    """uint64: equal words have equal hashes; odd for numbers, even for other words."""
     offsets_N1: np.ndarray
     """int64: document d owns the words `offsets[d]` to `offsets[d + 1]`."""
     starts_W: np.ndarray
@@ -103,6 +104,8 @@ def fold_table() -> np.ndarray:
 
 def _fold(character: str) -> int:
     """The code point of a letter in lower case, without the accents that can be written apart (U+0300 to U+036F)."""
+    if character.isdecimal():
+        return ord("0") + unicodedata.decimal(character)
     lower = unicodedata.normalize("NFD", character.lower())
     return ord(lower[0]) if all(0x0300 <= ord(mark) < 0x0370 for mark in lower[1:]) else ord(character.lower()[0])
 
@@ -118,13 +121,19 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @njit(cache=True, nogil=True)
+def _finished(value: np.uint64, number: bool) -> np.uint64:
+    """The hash of a word from the FNV value of its code points."""
+    return (mix(value) & ~np.uint64(1)) | np.uint64(number)
+
+
+@njit(cache=True, nogil=True)
 def _words(offsets_N1, data_U, table, hashes_W, starts_W, ends_W, word_offsets_N1):
     basis, prime = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
     count = 0
     for d in range(len(offsets_N1) - 1):
         first, last = offsets_N1[d], offsets_N1[d + 1]
         word_offsets_N1[d] = count
-        at, inside, alone, start, end, value = first, False, False, first, first, basis
+        at, inside, alone, number, start, end, value = first, False, False, False, first, first, basis
         while at < last:
             byte = data_U[at]
             code, size = np.uint32(byte), 1
@@ -148,15 +157,15 @@ def _words(offsets_N1, data_U, table, hashes_W, starts_W, ends_W, word_offsets_N
                 end = at + size
             elif kind in (_LETTER, _ALONE) or (kind == _SEPARATES and inside):
                 if inside:
-                    hashes_W[count] = mix(value)
+                    hashes_W[count] = _finished(value, number)
                     starts_W[count], ends_W[count] = start - first, end - first
                     count += 1
-                inside, alone = kind != _SEPARATES, kind == _ALONE
+                inside, alone, number = kind != _SEPARATES, kind == _ALONE, bool(48 <= letter <= 57)
                 start, end = at, at + size
                 value = (basis ^ letter) * prime
             at += size
         if inside:
-            hashes_W[count] = mix(value)
+            hashes_W[count] = _finished(value, number)
             starts_W[count], ends_W[count] = start - first, end - first
             count += 1
     word_offsets_N1[len(offsets_N1) - 1] = count

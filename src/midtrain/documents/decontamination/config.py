@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = ("answered", "question", "passage", "near", "short", "
 answered   the question, with its own numbers, and its answer soon after
 question   the question with its own numbers, without its answer
 passage    the text that questions are asked about; often the source everybody may train on
-near       the question with other numbers, or two thirds of its words: a sibling, a template, an edited copy
+near       the question with other numbers, or half of its words: a sibling, a template, an edited copy
 short      a question too short to be told from common speech, word for word, without its answer
 ngram      (mode ngram13) one window of n words of a question, an answer or a passage
 """
@@ -52,7 +52,7 @@ class DecontaminateConfig(Config):
     mode: Literal["overlap", "ngram13"] = "overlap"
     """overlap: IDF-weighted n-gram overlap with the answer near the question (as decon, AI2 2025); ngram13: any common
     window of 13 words (GPT-3, Brown et al. 2020, appendix C), for comparison."""
-    threshold: Annotated[float, Field(gt=0.66, le=1.0)] = 0.8
+    threshold: Annotated[float, Field(gt=0.5, le=1.0)] = 0.8
     """The weighted share of a question that must be found, for questions of 50 words or more; it rises to all of it
     for questions of 20 words or fewer (decon's defaults)."""
     ngram: Annotated[int, Field(ge=3, le=13)] = 5

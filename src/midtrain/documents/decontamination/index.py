@@ -25,7 +25,6 @@ import pyarrow as pa
 
 from midtrain.documents.decontamination.config import DecontaminateConfig
 from midtrain.documents.decontamination.items import Item
-from midtrain.text.arrow import text_buffers
 from midtrain.text.ngrams import Words, ngram_hashes, word_hashes
 
 QUESTION, PASSAGE, ANSWER = 0, 1, 2
@@ -57,9 +56,7 @@ class Texts(NamedTuple):
     """The words of a text per entry; entry e has the words offsets[e] to offsets[e + 1]."""
 
     hashes: np.ndarray
-    """uint64 [W]."""
-    numbers: np.ndarray
-    """bool [W]: the word begins with an ASCII digit."""
+    """uint64 [W]; odd ones are numbers."""
     offsets: np.ndarray
     """int64 [E + 1]."""
 
@@ -85,7 +82,7 @@ class Index(NamedTuple):
     finals: Texts
     """The final answer of each entry's item; no words for passages and items without an answer."""
     answer_windows: Texts
-    """Per entry the sorted distinct window hashes of its item's answer (`numbers` is unused)."""
+    """Per entry the sorted distinct window hashes of its item's answer."""
     answer_weights: np.ndarray
     """float64, beside `answer_windows.hashes`."""
     ngram: int
@@ -102,16 +99,8 @@ class Index(NamedTuple):
 
 def texts_of(texts: Sequence[str]) -> Texts:
     """The words of texts."""
-    column = pa.array(texts, type=pa.large_string())
-    words = word_hashes(column)
-    return Texts(words.hashes_W, numbers_of(column, words), words.offsets_N1)
-
-
-def numbers_of(column: pa.Array, words: Words) -> np.ndarray:
-    """bool [W]: whether each word of the column begins with an ASCII digit."""
-    offsets_N1, data_U = text_buffers(column)
-    starts_W = np.repeat(offsets_N1[:-1], np.diff(words.offsets_N1)) + words.starts_W
-    return (data_U[starts_W] >= 48) & (data_U[starts_W] <= 57)
+    words = word_hashes(pa.array(texts, type=pa.large_string()))
+    return Texts(words.hashes_W, words.offsets_N1)
 
 
 def _build(items: list[Item], config: DecontaminateConfig) -> Index:
@@ -159,10 +148,11 @@ def _pairs(texts: Texts, chosen_E: np.ndarray, n: int) -> tuple[np.ndarray, np.n
 
 def _windows(texts: Texts, long_E: np.ndarray, n: int, mask: bool) -> tuple[Lookup, np.ndarray]:
     """The windows of the long entries and their weights, numbers counting as one word with `mask`."""
-    hashes_W = np.where(texts.numbers, NUMBER, texts.hashes) if mask else texts.hashes
-    hashes, entry, place = _pairs(Texts(hashes_W, texts.numbers, texts.offsets), long_E, n)
+    number_W = (texts.hashes & np.uint64(1)).astype(bool)
+    hashes_W = np.where(number_W, NUMBER, texts.hashes) if mask else texts.hashes
+    hashes, entry, place = _pairs(Texts(hashes_W, texts.offsets), long_E, n)
     if mask:
-        before = np.concatenate([[0], np.cumsum(~texts.numbers)])
+        before = np.concatenate([[0], np.cumsum(~number_W)])
         at = texts.offsets[entry] + place
         kept = before[at + n] - before[at] >= 2
         hashes, entry, place = hashes[kept], entry[kept], place[kept]
@@ -193,7 +183,7 @@ def _answers(answers: Texts, n: int) -> tuple[Texts, np.ndarray]:
     weights = np.log1p((len(answers.offsets) - 1) / counts[inverse]) if len(hashes) else np.zeros(0)
     order = np.lexsort((hashes, entry))
     offsets = np.searchsorted(entry[order], np.arange(len(answers.offsets)))
-    return Texts(hashes[order], np.zeros(0, dtype=bool), offsets.astype(np.int64)), weights[order]
+    return Texts(hashes[order], offsets.astype(np.int64)), weights[order]
 
 
 def _lookup(keys: np.ndarray, counts: np.ndarray, entry: np.ndarray, place: np.ndarray) -> Lookup:

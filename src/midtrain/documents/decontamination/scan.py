@@ -1,9 +1,10 @@
 """Looking for an index's items in texts: which, where, how much of them, with their numbers and their answer or not.
 
 First pass (`_find`), one walk over the words of every document: windows that the index knows open or extend a cluster
-for each entry that has them; a cluster that has met no window for 2n + 1 words is closed, and kept when it gathered two
-thirds of the entry's weight, each window counted once. Second pass (`_judge`), over those few: do the numbers agree in
-their order, and does the answer follow within twice its length, at least a hundred words.
+for each entry that has them; a cluster that has met no window for 2n + 1 words is closed, and kept when it gathered
+half the entry's weight, each window counted once. Second pass (`_judge`), over those few: do the numbers agree in their
+order, where the entry would stand if all of it were there; and does the answer follow within twice its length, at least
+a hundred words. A question whose whole worked answer follows may lack more of its words than one that stands alone.
 
 Legend: N documents, W their words, M matches; E, G, P as in index.py.
 """
@@ -17,7 +18,7 @@ import pyarrow as pa
 from numba import njit
 
 from midtrain.documents.decontamination.config import KINDS
-from midtrain.documents.decontamination.index import ANCHOR, NUMBER, PARTS, PASSAGE, Index, numbers_of
+from midtrain.documents.decontamination.index import ANCHOR, NUMBER, PARTS, PASSAGE, Index
 from midtrain.text.ngrams import BASE, Words, leaving_weight, mix, word_hashes
 
 MATCHES = pa.schema(
@@ -37,10 +38,10 @@ MATCHES = pa.schema(
 """One match: document row, item, its part (question, passage, answer), the kind (see config.KINDS), the share of its
 weight that was found, of its numbers in their order, of its answer; and the bytes of the document it spans."""
 
-_NEAR = 0.66
-"""The share of weight from which on a match is reported at all."""
+_NEAR = 0.5
+"""The share of weight from which on a match is reported at all; enough where the whole worked answer follows."""
 _NUMBERS_AGREE = 0.9
-_ANSWER_FOUND = 0.6
+_ANSWER_FOUND, _ANSWER_WHOLE = 0.6, 0.8
 _SHORT_ANSWER_WORDS = 8
 _ANSWER_WITHIN = 100
 _LONGEST_NUMBERS = 512
@@ -50,16 +51,16 @@ def scan(index: Index, texts: pa.Array | pa.ChunkedArray) -> pa.Table:
     """The matches (MATCHES) of a column of texts, by row and place. A pure function of its arguments."""
     column = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     words = word_hashes(column)
-    numbers_W = numbers_of(column, words)
-    found = _search(index, words, numbers_W)
+    found = _search(index, words)
     count = len(found.row_M)
     numbers_M, answer_M = np.ones(count, dtype=np.float32), np.zeros(count, dtype=np.float32)
+    final_M = np.zeros(count, dtype=bool)
     if index.whole:
         _judge(
-            words, numbers_W, found, index.part_E != PASSAGE, index.entries, index.finals, index.answer_windows,
-            index.answer_weights, index.ngram, numbers_M, answer_M,
+            words, found, index.part_E != PASSAGE, index.entries, index.finals, index.answer_windows,
+            index.answer_weights, index.ngram, numbers_M, answer_M, final_M,
         )  # fmt: skip
-    kind_M = _kinds(index, found.entry_M, found.score_M, numbers_M, answer_M)
+    kind_M = _kinds(index, found, numbers_M, answer_M, final_M)
     item_M = index.item_E[found.entry_M]
     columns: dict[str, Any] = {
         "row": found.row_M,
@@ -69,12 +70,12 @@ def scan(index: Index, texts: pa.Array | pa.ChunkedArray) -> pa.Table:
         "kind": [KINDS[kind] for kind in kind_M],
         "score": found.score_M,
         "numbers": numbers_M,
-        "answer": answer_M,
-        "start": words.starts_W[found.span_M2[:, 0]],
-        "end": words.ends_W[found.span_M2[:, 1] - 1],
+        "answer": np.where(final_M, np.float32(1), answer_M),
+        "start": words.starts_W[found.span_M4[:, 0]],
+        "end": words.ends_W[found.span_M4[:, 1] - 1],
     }
     kept = np.flatnonzero(kind_M >= 0)
-    order = np.lexsort((found.entry_M[kept], found.span_M2[kept, 0]))
+    order = np.lexsort((found.entry_M[kept], found.span_M4[kept, 0]))
     return pa.table(columns, schema=MATCHES).take(kept[order])
 
 
@@ -85,23 +86,24 @@ class _Found(NamedTuple):
     entry_M: np.ndarray
     score_M: np.ndarray
     """float32: the share of the entry's weight."""
-    span_M2: np.ndarray
-    """int64: first word and one past the last, counted over all documents."""
+    span_M4: np.ndarray
+    """int64: the first word that was found and one past the last, counted over all documents; and the same of the words
+    where the whole entry would stand."""
 
     @staticmethod
     def empty(size: int) -> _Found:
         row_M, entry_M = np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int32)
-        return _Found(row_M, entry_M, np.empty(size, dtype=np.float32), np.empty((size, 2), dtype=np.int64))
+        return _Found(row_M, entry_M, np.empty(size, dtype=np.float32), np.empty((size, 4), dtype=np.int64))
 
 
-def _search(index: Index, words: Words, numbers_W: np.ndarray) -> _Found:
+def _search(index: Index, words: Words) -> _Found:
     """The first pass, with room for all it finds."""
     capacity = 1024
     while True:
         found = _Found.empty(capacity)
         count = _find(
-            words, numbers_W, index.windows, index.weight_G, index.total_E, index.ngram, index.whole, found
-        )  # fmt: skip
+            words, index.windows, index.weight_G, index.entries, index.total_E, index.ngram, index.whole, found
+        )
         if len(index.anchors.keys):
             count = _find_short(words, index.anchors, index.entries, found, count)
         if count <= capacity:
@@ -109,16 +111,17 @@ def _search(index: Index, words: Words, numbers_W: np.ndarray) -> _Found:
         capacity = count
 
 
-def _kinds(
-    index: Index, entry_M: np.ndarray, score_M: np.ndarray, numbers_M: np.ndarray, answer_M: np.ndarray
-) -> np.ndarray:
+def _kinds(index: Index, found: _Found, numbers_M: np.ndarray, answer_M: np.ndarray, final_M: np.ndarray) -> np.ndarray:
     """The place in KINDS of each match; -1 for the part of a passage, which is no match."""
     names = {name: place for place, name in enumerate(KINDS)}
+    entry_M = found.entry_M
     if not index.whole:
         return np.full(len(entry_M), names["ngram"])
-    surely = (score_M >= index.threshold_E[entry_M]) & (numbers_M >= _NUMBERS_AGREE)
+    agree = numbers_M >= _NUMBERS_AGREE
+    surely = agree & (found.score_M >= index.threshold_E[entry_M])
+    answered = (surely & (final_M | (answer_M >= _ANSWER_FOUND))) | (agree & (answer_M >= _ANSWER_WHOLE))
     alone = np.where(index.total_E[entry_M] == 0, names["short"], names["question"])
-    question = np.where(surely, np.where(answer_M >= _ANSWER_FOUND, names["answered"], alone), names["near"])
+    question = np.where(answered, names["answered"], np.where(surely, alone, names["near"]))
     return np.where(index.part_E[entry_M] == PASSAGE, np.where(surely, names["passage"], -1), question)
 
 
@@ -139,32 +142,48 @@ def _key(lookup, value):
 
 
 @njit(cache=True, nogil=True)
-def _keep(found, out, row, entry, score, first, end):
+def _keep(found, out, row, entry, score, first, end, begin, stop):
     """Writes match number `out` if it has room; returns the next number."""
     if out < len(found.row_M):
         found.row_M[out], found.entry_M[out], found.score_M[out] = row, entry, score
-        found.span_M2[out, 0], found.span_M2[out, 1] = first, end
+        found.span_M4[out, 0], found.span_M4[out, 1] = first, end
+        found.span_M4[out, 2], found.span_M4[out, 3] = begin, stop
     return out + 1
 
 
 @njit(cache=True, nogil=True)
-def _find(words, numbers_W, windows, weight_G, total_E, n, whole, found):
+def _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n):
+    """Keeps the cluster of entry e in document d if it gathered enough; returns the next number."""
+    if gathered_E[e] < least_E[e]:
+        return out
+    first, end = span_E4[e, 0], span_E4[e, 1] + n
+    begin = max(words.offsets_N1[d], first - span_E4[e, 2])
+    rest = entries.offsets[e + 1] - entries.offsets[e] - span_E4[e, 3]
+    stop = max(end, min(words.offsets_N1[d + 1], span_E4[e, 1] + rest))
+    return _keep(found, out, d, e, gathered_E[e] / total_E[e], first, end, begin, stop)
+
+
+@njit(cache=True, nogil=True)
+def _find(words, windows, weight_G, entries, total_E, n, whole, found):
     """Fills in the clusters of long entries; returns how many there are, which may be more than had room."""
     hashes_W, offsets_N1 = words.hashes_W, words.offsets_N1
     leaving, gap, out, clusters = leaving_weight(n), 2 * n + 1, 0, 0
     least_E = total_E * (_NEAR if whole else 0.0)
     gathered_E = np.zeros(len(total_E))
-    first_E, last_E = np.zeros(len(total_E), dtype=np.int64), np.zeros(len(total_E), dtype=np.int64)
+    span_E4 = np.zeros((len(total_E), 4), dtype=np.int64)  # its first and last window, and their places in the entry
     cluster_E = np.zeros(len(total_E), dtype=np.int64)  # its number; 0: none is open
     open_E = np.empty(len(total_E), dtype=np.int32)  # the entries with an open cluster in this document
     counted_P = np.zeros(len(windows.entries), dtype=np.int64)  # the last cluster that counted the posting
+    odd = np.uint64(whole)  # the bit that makes a hash a number; without it, numbers are words like others
     for d in range(len(offsets_N1) - 1):
         begin, opened, value = offsets_N1[d], 0, np.uint64(0)
         for i in range(begin, offsets_N1[d + 1]):
-            value = value * BASE + (NUMBER if whole and numbers_W[i] else hashes_W[i])
+            value = value * BASE + (NUMBER if hashes_W[i] & odd else hashes_W[i])
+            if i - begin < n - 1:
+                continue
             if i - begin >= n:
-                value -= leaving * (NUMBER if whole and numbers_W[i - n] else hashes_W[i - n])
-            g = _key(windows, mix(value)) if i - begin >= n - 1 else -1
+                value -= leaving * (NUMBER if hashes_W[i - n] & odd else hashes_W[i - n])
+            g = _key(windows, mix(value))
             if g < 0:
                 continue
             start = i - n + 1
@@ -174,21 +193,20 @@ def _find(words, numbers_W, windows, weight_G, total_E, n, whole, found):
                 if fresh:
                     open_E[opened] = e
                     opened += 1
-                elif start - last_E[e] > gap:
+                elif start - span_E4[e, 1] > gap:
                     fresh = True
-                    if gathered_E[e] >= least_E[e]:
-                        out = _keep(found, out, d, e, gathered_E[e] / total_E[e], first_E[e], last_E[e] + n)
+                    out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n)
                 if fresh:
                     clusters += 1
-                    cluster_E[e], first_E[e], gathered_E[e] = clusters, start, 0.0
-                last_E[e] = start
+                    cluster_E[e], gathered_E[e] = clusters, 0.0
+                    span_E4[e, 0], span_E4[e, 2] = start, windows.places[p]
+                span_E4[e, 1], span_E4[e, 3] = start, windows.places[p]
                 if counted_P[p] != cluster_E[e]:
                     counted_P[p] = cluster_E[e]
                     gathered_E[e] += weight_G[g]
         for k in range(opened):
             e = open_E[k]
-            if gathered_E[e] >= least_E[e]:
-                out = _keep(found, out, d, e, gathered_E[e] / total_E[e], first_E[e], last_E[e] + n)
+            out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n)
             cluster_E[e] = 0
     return out
 
@@ -212,7 +230,7 @@ def _find_short(words, anchors, entries, found, out):
                 lo, size = entries.offsets[e], entries.offsets[e + 1] - entries.offsets[e]
                 at = i - ANCHOR + 1 - anchors.places[p]
                 if at >= begin and at + size <= stop and _same(hashes_W, at, entries.hashes, lo, size):
-                    out = _keep(found, out, d, e, 1.0, at, at + size)
+                    out = _keep(found, out, d, e, 1.0, at, at + size, at, at + size)
     return out
 
 
@@ -226,32 +244,30 @@ def _same(a, at, b, lo, size):
 
 
 @njit(cache=True, nogil=True)
-def _judge(words, numbers_W, found, numbered_E, entries, finals, windows, weights, n, numbers_M, answer_M):
+def _judge(words, found, numbered_E, entries, finals, windows, weights, n, numbers_M, answer_M, final_M):
     """The second pass: the share of numbers and of the answer of each match."""
     hashes_W = words.hashes_W
     row = np.zeros(_LONGEST_NUMBERS + 1, dtype=np.int64)
     counted = np.zeros(len(windows.hashes), dtype=np.int64)
     for m in range(len(found.row_M)):
-        e, end = found.entry_M[m], found.span_M2[m, 1]
+        e, end = found.entry_M[m], found.span_M4[m, 3]
         lo, hi = entries.offsets[e], entries.offsets[e + 1]
         if numbered_E[e]:
-            numbers_M[m] = _numbers_in_order(
-                hashes_W, numbers_W, found.span_M2[m, 0], end, entries.hashes, entries.numbers, lo, hi, row
-            )
+            numbers_M[m] = _numbers_in_order(hashes_W, found.span_M4[m, 2], end, entries.hashes, lo, hi, row)
         first, last = windows.offsets[e], windows.offsets[e + 1]
         lo, size = finals.offsets[e], finals.offsets[e + 1] - finals.offsets[e]
         within = min(words.offsets_N1[found.row_M[m] + 1], end + max(_ANSWER_WITHIN, 2 * (last - first + n)))
         if 0 < size <= _SHORT_ANSWER_WORDS:
             for at in range(end, within - size + 1):
                 if _same(hashes_W, at, finals.hashes, lo, size):
-                    answer_M[m] = 1.0
+                    final_M[m] = True
                     break
-        if last > first and answer_M[m] < 1:
+        if last > first:
             answer_M[m] = _answer_share(hashes_W, end, within, windows, weights, first, last, n, counted, m + 1)
 
 
 @njit(cache=True, nogil=True)
-def _numbers_in_order(hashes_W, numbers_W, begin, end, hashes, numbers, lo, hi, row):
+def _numbers_in_order(hashes_W, begin, end, hashes, lo, hi, row):
     """The longest common subsequence of the numbers of a span and of an entry, as a share of the entry's (1 of none).
 
     At most 512 numbers of each are read.
@@ -259,12 +275,12 @@ def _numbers_in_order(hashes_W, numbers_W, begin, end, hashes, numbers, lo, hi, 
     mine = np.empty(_LONGEST_NUMBERS, dtype=np.uint64)
     count, total = 0, 0
     for i in range(begin, end):
-        if numbers_W[i] and count < _LONGEST_NUMBERS:
+        if hashes_W[i] & np.uint64(1) and count < _LONGEST_NUMBERS:
             mine[count] = hashes_W[i]
             count += 1
     row[: count + 1] = 0
     for k in range(lo, hi):
-        if numbers[k] and total < _LONGEST_NUMBERS:
+        if hashes[k] & np.uint64(1) and total < _LONGEST_NUMBERS:
             total += 1
             diagonal = 0
             for j in range(count):
