@@ -17,7 +17,8 @@ _KNOWN = """
     BSD-2-Clause BSD-3-Clause BSD-3-Clause-Clear BSD-4-Clause BSL-1.0 BUSL-1.1 C-UDA-1.0 CC0-1.0 CDDL-1.0 CDDL-1.1
     CDLA-Permissive-1.0 CDLA-Permissive-2.0 CDLA-Sharing-1.0 CECILL-2.1 CECILL-B CECILL-C CPL-1.0 ECL-2.0 EFL-2.0
     EPL-1.0 EPL-2.0 EUPL-1.1 EUPL-1.2 GFDL-1.1-or-later GFDL-1.2-or-later GFDL-1.3-or-later HPND IJG ISC JSON Latex2e
-    LPPL-1.3c MIT MIT-0 MIT-CMU MPL-1.1 MPL-2.0 MS-PL MS-RL MulanPSL-2.0 NCSA ODbL-1.0 ODC-By-1.0 OFL-1.1 OGL-UK-3.0 OLDAP-2.8
+    LPPL-1.3c MIT MIT-0 MIT-CMU MPL-1.1 MPL-2.0 MS-PL MS-RL MulanPSL-2.0 NCSA ODbL-1.0 ODC-By-1.0 OFL-1.1 OGL-UK-3.0
+    OLDAP-2.8
     OpenSSL OSL-3.0 PDDL-1.0 PHP-3.01 PostgreSQL Python-2.0 PSF-2.0 QPL-1.0 Ruby SSPL-1.0 Unicode-3.0 Unlicense UPL-1.0
     Vim W3C WTFPL X11 Zlib ZPL-2.1 LicenseRef-Public-Domain LicenseRef-Proprietary LicenseRef-OpenRAIL LicenseRef-Llama
     LicenseRef-Gemma
