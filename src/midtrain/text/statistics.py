@@ -106,8 +106,9 @@ def _shares(counts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _stop_tables(languages: str | Sequence[str | None] | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(row of the tables for each of n texts, hashes uint64 [L, slots], bits int64 [L, slots]); row 0 is empty."""
-    codes = [language_code(languages)] * n if languages is None or isinstance(languages, str) else None
-    codes = codes or [language_code(language) for language in languages or ()]
+    if languages is None or isinstance(languages, str):
+        languages = [languages] * n
+    codes = [language_code(language) for language in languages]
     assert len(codes) == n, "a language for each text"
     known = sorted(set(codes) & STOP_WORDS.keys())
     hashes = np.zeros((len(known) + 1, STOP_SLOTS), dtype=np.uint64)
