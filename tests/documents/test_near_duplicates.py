@@ -8,6 +8,7 @@ import pytest
 
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError
+from midtrain.documents.deduplication import components as components_module
 from midtrain.documents.deduplication.collection import Collection, texts_of
 from midtrain.documents.deduplication.components import buckets, components, keepers
 from midtrain.documents.deduplication.config import DeduplicateConfig, NearConfig
@@ -160,6 +161,14 @@ def test_components_and_keepers_equal_plain_python():
         assert keeper[at] == (mine[0] if mine else at)
         assert value[at] == pytest.approx(jaccard(keeper[at], at))
         kept += [] if mine else [at]
+
+
+def test_what_is_compared_with_enough_kept_ones_stays(monkeypatch):
+    sets = [[1], [2], [3], [3], [1]]
+    found = [np.zeros(5, dtype=np.int64), np.arange(5), np.array(sets, dtype=np.uint32).ravel(), np.arange(6), 0.5]
+    assert keepers(*found)[0].tolist() == [0, 1, 2, 2, 0]
+    monkeypatch.setattr(components_module, "MOST_KEEPERS", 2)
+    assert keepers(*found)[0].tolist() == [0, 1, 2, 3, 0]
 
 
 def test_texts_of_reads_the_rows_that_are_asked_for(tmp_path):

@@ -123,7 +123,7 @@ def test_over_files_with_rows_that_are_gone(tmp_path):
     shards = write_shards(tmp_path / "in", [[said, "x"], [None, f"1 {said}", "y"], [f"{said} 2", None]])
     np.save(tmp_path / "keep.npy", np.array([False, True]))
     shards[0] = shards[0]._replace(keep=tmp_path / "keep.npy")
-    config = DeduplicateConfig(substring=SubstringConfig(words=N), max_removed={"default": 0.8})
+    config = DeduplicateConfig(substring=SubstringConfig(words=N), max_removed={"default": 1.0})
     with configure(workers=1):
         found = find_repeats(shards, config, tmp_path / "work")
         texts = [
@@ -131,6 +131,11 @@ def test_over_files_with_rows_that_are_gone(tmp_path):
             for shard, folder in zip(shards, found, strict=True)
         ]
         assert texts == [["", "x"], ["", f"1 {said}", "y"], ["2", ""]]
+
+        preferred = config.model_copy(update={"priorities": ["books"]})
+        ordered = [*shards[:2], shards[2]._replace(source="books")]
+        found = find_repeats(ordered, preferred, tmp_path / "preferred")
+        assert [load_spans(folder).rows_K.tolist() for folder in found] == [[], [1], []]
 
         with pytest.raises(UserError) as error:
             find_repeats(shards, config.model_copy(update={"max_removed": {"s": 0.1}}), tmp_path / "work")

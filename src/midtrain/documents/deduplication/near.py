@@ -129,7 +129,12 @@ def _ranks(
         heldout_K = nothing_K if one.heldout_N is None else one.heldout_N[rows_K]
         for column, values_K in zip(
             columns,
-            (-one.bytes_N[rows_K], -quality_K, nothing_K + config.priority(one.name), -1.0 * heldout_K),
+            (
+                -one.bytes_N[rows_K].astype(np.int64),
+                -quality_K,
+                nothing_K + config.priority(one.name),
+                -1.0 * heldout_K,
+            ),
             strict=True,
         ):
             column.append(values_K)

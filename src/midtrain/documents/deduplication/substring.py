@@ -54,13 +54,15 @@ class Shard(NamedTuple):
 
 
 def find_repeats(shards: list[Shard], config: DeduplicateConfig, work: Path) -> list[Path]:
-    """The folder of each shard's spans to cut (see `load_spans`), in order; passages stay in the first shard of all.
+    """The folder of each shard's spans to cut (see `load_spans`), in the order of `shards`.
 
-    `work` names everything that decides the result. Raises UserError when more of a source's text would be cut than
-    `config.max_removed` allows.
+    A passage stays in the source of the highest priority, there in the first shard. `work` names everything that
+    decides the result. Raises UserError when more of a source's text would be cut than `config.max_removed` allows.
     """
     assert config.substring is not None, "no repeated passages are asked for"
     n, keys, label = config.substring.words, [f"{i:06d}" for i in range(len(shards))], "repeated passages"
+    order = sorted(range(len(shards)), key=lambda i: config.priority(shards[i].source))
+    shards = [shards[i] for i in order]
 
     def over_shards(step: str, function, arguments) -> list[Path]:
         units = [Unit(key, argument) for key, argument in zip(keys, arguments, strict=True)]
@@ -77,7 +79,8 @@ def find_repeats(shards: list[Shard], config: DeduplicateConfig, work: Path) -> 
     placed = over_ranges("places", _make_places, windowed)
     found = over_shards("spans", _make_spans, [(shard, n, number, placed) for number, shard in enumerate(shards)])
     _alarm(shards, found, config)
-    return found
+    folders = dict(zip(order, found, strict=True))
+    return [folders[i] for i in range(len(shards))]
 
 
 def load_spans(folder: Path) -> Spans:
