@@ -1,0 +1,1 @@
+"""Quality and language of documents: scorers, their training and calibration, ensembles, mining."""
