@@ -22,12 +22,12 @@ def annotators() -> list[Annotator]:
     return [_language, _signatures]
 
 
-def _language(texts: pa.Array, _: pa.Table) -> dict[str, Any]:
+def _language(texts: pa.Array, _: Any) -> dict[str, Any]:
     codes, confidence_N = identify(texts)
     return {"lang": codes, "lang_confidence": confidence_N}
 
 
-def _signatures(texts: pa.Array, _: pa.Table) -> dict[str, Any]:
+def _signatures(texts: pa.Array, _: Any) -> dict[str, Any]:
     keys_BN = band_keys(minhash(texts), _BANDS)
     return {"band_keys": pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(keys_BN.T).ravel(), _BANDS)}
 

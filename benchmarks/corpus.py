@@ -8,6 +8,7 @@ median 2 kB). The same seed gives the same documents.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -24,20 +25,27 @@ _MEDIAN_BYTES, _SPREAD = 2000, 1.2
 _ROWS = 500
 
 
-def documents(seed: int) -> Iterator[str]:
-    """Texts without end."""
+@cache
+def paragraphs() -> list[str]:
+    """40 MB of paragraphs of the machine's files, in a fixed order."""
     from benchmarks.tokenize_vs_tokenizers import texts
 
     pool: list[str] = []
     size = 0
     for _, text in texts():
-        paragraphs = [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
-        pool += paragraphs
-        size += sum(map(len, paragraphs))
+        found = [paragraph for paragraph in text.split("\n\n") if paragraph.strip()]
+        pool += found
+        size += sum(map(len, found))
         if size >= _POOL_BYTES:
             break
+    return pool
+
+
+def documents(seed: int) -> Iterator[str]:
+    """Texts without end."""
+    pool = paragraphs()
+    mean = sum(map(len, pool)) / len(pool)
     random = np.random.default_rng(seed)
-    mean = size / len(pool)
     while True:
         wanted = random.lognormal(np.log(_MEDIAN_BYTES), _SPREAD, size=_ROWS)
         for count in np.ceil(wanted / mean).astype(int):
