@@ -112,7 +112,7 @@ def reformatted(item: Item, rng: random.Random) -> str:
     if item.benchmark == "human_eval":
         question = question.replace('"""', "'''").replace("    ", "\t")
         return f"## Task\n\n```python\n{question}\n```\n\n### Solution\n\n```python\n{answer}\n```"
-    question = re.sub(r"\$?(\d+(?:,\d{3})*)", lambda m: f"\\${m[1].replace(',', '')}$", question)
+    question = re.sub(r"\$?(\d+(?:,\d{3})*(?:\.\d+)?)", lambda m: f"\\${m[1].replace(',', '')}$", question)
     question = question.replace("'", "\u2019").replace('"', "\u201c").replace(". ", ".\n\n")
     words = question.split(" ")
     for place in rng.sample(range(len(words)), max(1, len(words) // 8)):

@@ -81,6 +81,8 @@ def test_other_numbers_are_near_but_no_contamination():
     swapped = BAKER.replace("24", "31").replace("$3", "$5").replace("$12", "$20").replace("7", "6")
     (match,) = scan(INDEX, pa.array([BEFORE + swapped + " It is 420." + AFTER])).to_pylist()
     assert (match["item"], match["kind"], match["score"], match["numbers"]) == ("baker", "near", 1.0, 0.0)
+    solved = swapped + " Marta bakes 24 loaves every day and sells them for $3 each."  # numbers beyond the question
+    assert found(solved) == [("baker", "near")]
     exchanged = BAKER.replace("24", "x").replace("12", "24").replace("x", "12")  # the same numbers, in other places
     assert found(exchanged) == [("baker", "near")]
 
@@ -180,15 +182,19 @@ def reference(questions, text, n=5):
     weight = {w: math.log1p(len(questions) / sum(w in t for t in telling)) for t in telling for w in t}
     windows, clusters = masked(text), []
     for item, mine in enumerate(telling):
-        hits = [i for i, w in enumerate(windows) if w in mine]
-        starts = [k for k in range(len(hits)) if k == 0 or hits[k] - hits[k - 1] > 2 * n + 1]
-        for first, last in zip(starts, [*starts[1:], len(hits)][: len(starts)], strict=True):
-            begin, end = hits[first], hits[last - 1] + n
-            score = sum(weight[w] for w in {windows[i] for i in hits[first:last]}) / sum(weight[w] for w in mine)
+        places, parts = masked(questions[item]), []
+        for i in (i for i, w in enumerate(windows) if w in mine):
+            ahead = places.index(windows[i]) - places.index(windows[parts[-1][-1]]) if parts else 0
+            if not parts or i - parts[-1][-1] > 2 * n + 1 + max(0, ahead):
+                parts.append([])
+            parts[-1].append(i)
+        for part in parts:
+            hits = [i for k, i in enumerate(part) if windows[i] not in [windows[j] for j in part[:k]]]
+            begin, end = hits[0], hits[-1] + n
+            score = sum(weight[w] for w in {windows[i] for i in hits}) / sum(weight[w] for w in mine)
             asked = [w for w in questions[item] if w[0].isdigit()]
-            places = masked(questions[item])
             reach = begin - places.index(windows[begin])  # where the whole question would stand
-            beyond = hits[last - 1] + len(questions[item]) - places.index(windows[hits[last - 1]])
+            beyond = hits[-1] + len(questions[item]) - places.index(windows[hits[-1]])
             said = [w for w in text[max(reach, 0) : max(end, beyond)] if w[0].isdigit()]
             agree = subsequence(asked, said) / (len(asked) or 1)
             clusters += [(item, score, agree if asked else 1.0, begin, end)] if score >= 0.5 else []

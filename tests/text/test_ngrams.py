@@ -43,7 +43,7 @@ def reference_words(text):
             apart = unicodedata.normalize("NFD", c.lower())
             folded = apart[0] if all(0x300 <= ord(m) < 0x370 for m in apart[1:]) else c.lower()[0]
             folded = str(unicodedata.decimal(c)) if c.isdecimal() else folded
-        if word and not single and not alone:
+        if word and not single and not alone and folded.isdecimal() == word[0][0].isdecimal():
             word = [word[0] + folded, word[1], i + 1]
         else:
             words += [word] if word else []

@@ -1,13 +1,14 @@
 """Words and word n-grams as 64-bit hashes: what near duplicates, repeated passages and contamination are found by.
 
-A word here is what survives a change of format. Letters, marks and digits make words, lower-cased and without the
-accents of Latin, Greek and Cyrillic; everything else separates (spaces, punctuation, symbols, Markdown, LaTeX dollars
-and braces), except what only looks different: apostrophes, soft hyphens and joiners vanish (don't = dont), and so does
-a comma before three digits (1,000 = 1000). Scripts written without spaces have no words to see, so there every
-character, with its marks, is a word. So "It's **$1,000**" and "its 1000" are the same three words.
+A word here is what survives a change of format. Letters and their marks make words, lower-cased and without the
+accents of Latin, Greek and Cyrillic; digits make numbers, words of their own (30mph = 30 mph); everything else
+separates (spaces, punctuation, symbols, Markdown, LaTeX dollars and braces), except what only looks different:
+apostrophes, soft hyphens and joiners vanish (don't = dont), and so does a comma before three digits (1,000 = 1000).
+Scripts written without spaces have no words to see, so there every character, with its marks, is a word. So "It's
+**$1,000**" and "its 1000" are the same two words.
 
 The hash of a word is FNV-1a over its code points, finished by splitmix64's mixer; its last bit says whether the word is
-a number, that is begins with a digit of any script (all digits are read as 0 to 9). The hash of n words is a polynomial
+a number, in digits of any script (all are read as 0 to 9). The hash of n words is a polynomial
 over the word hashes modulo 2^64, mixed again, so that a window of any length rolls in two multiplications. One pass
 over Arrow's buffers costs about 16 bytes of memory per word; no string is made.
 """
@@ -58,10 +59,9 @@ def word_hashes(texts: pa.Array | pa.ChunkedArray) -> Words:
     """The normalised words of a column of texts without nulls (each below 2 GiB)."""
     offsets_N1, data_U = text_buffers(texts)
     size = int(offsets_N1[-1] - offsets_N1[0])
-    most = size // 2 + len(offsets_N1)  # a word takes a letter and a separator, or a character of three bytes
-    hashes_W = np.empty(most, dtype=np.uint64)  # reserved, not touched: pages come as words do
-    starts_W = np.empty(most, dtype=np.int32)
-    ends_W = np.empty(most, dtype=np.int32)
+    hashes_W = np.empty(size, dtype=np.uint64)  # a1b2 is four words; reserved, not touched: pages come as words do
+    starts_W = np.empty(size, dtype=np.int32)
+    ends_W = np.empty(size, dtype=np.int32)
     word_offsets_N1 = np.zeros(len(offsets_N1), dtype=np.int64)
     count = _words(offsets_N1, data_U, fold_table(), hashes_W, starts_W, ends_W, word_offsets_N1)
     return Words(hashes_W[:count], word_offsets_N1, starts_W[:count], ends_W[:count])
@@ -152,7 +152,8 @@ def _words(offsets_N1, data_U, table, hashes_W, starts_W, ends_W, word_offsets_N
             kind, letter = entry >> np.uint32(24), np.uint64(entry & np.uint32(0xFFFFFF))
             if kind == _COMMA:
                 kind = _VANISHES if inside and _groups_digits(data_U, at, first, last) else _SEPARATES
-            if inside and (kind == _MARK or (kind == _LETTER and not alone)):
+            digit = bool(kind == _LETTER and 48 <= letter <= 57)
+            if inside and (kind == _MARK or (kind == _LETTER and not alone and digit == number)):
                 value = (value ^ letter) * prime
                 end = at + size
             elif kind in (_LETTER, _ALONE) or (kind == _SEPARATES and inside):
@@ -160,7 +161,7 @@ def _words(offsets_N1, data_U, table, hashes_W, starts_W, ends_W, word_offsets_N
                     hashes_W[count] = _finished(value, number)
                     starts_W[count], ends_W[count] = start - first, end - first
                     count += 1
-                inside, alone, number = kind != _SEPARATES, kind == _ALONE, bool(48 <= letter <= 57)
+                inside, alone, number = kind != _SEPARATES, kind == _ALONE, digit
                 start, end = at, at + size
                 value = (basis ^ letter) * prime
             at += size

@@ -1,10 +1,11 @@
 """Looking for an index's items in texts: which, where, how much of them, with their numbers and their answer or not.
 
 First pass (`_find`), one walk over the words of every document: windows that the index knows open or extend a cluster
-for each entry that has them; a cluster that has met no window for 2n + 1 words is closed, and kept when it gathered
-half the entry's weight, each window counted once. Second pass (`_judge`), over those few: do the numbers agree in their
-order, where the entry would stand if all of it were there; and does the answer follow within twice its length, at least
-a hundred words. A question whose whole worked answer follows may lack more of its words than one that stands alone.
+for each entry that has them; a cluster that has met no window for 2n + 1 words more than lie between the two in the
+entry itself is closed, and kept when it gathered half the entry's weight, each window counted once. Second pass
+(`_judge`), over those few: do the numbers agree in their order, where the entry would stand if all of it were there;
+and does the answer follow within twice its length, at least a hundred words. A question whose whole worked answer
+follows may lack more of its words than one that stands alone.
 
 Legend: N documents, W their words, M matches; E, G, P as in index.py.
 """
@@ -152,14 +153,14 @@ def _keep(found, out, row, entry, score, first, end, begin, stop):
 
 
 @njit(cache=True, nogil=True)
-def _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n):
+def _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E6, n):
     """Keeps the cluster of entry e in document d if it gathered enough; returns the next number."""
     if gathered_E[e] < least_E[e]:
         return out
-    first, end = span_E4[e, 0], span_E4[e, 1] + n
-    begin = max(words.offsets_N1[d], first - span_E4[e, 2])
-    rest = entries.offsets[e + 1] - entries.offsets[e] - span_E4[e, 3]
-    stop = max(end, min(words.offsets_N1[d + 1], span_E4[e, 1] + rest))
+    first, last, end = span_E6[e, 0], span_E6[e, 1], span_E6[e, 1] + n
+    size = entries.offsets[e + 1] - entries.offsets[e]
+    begin = max(words.offsets_N1[d], first - span_E6[e, 3])
+    stop = max(end, min(words.offsets_N1[d + 1], last + size - span_E6[e, 4]))
     return _keep(found, out, d, e, gathered_E[e] / total_E[e], first, end, begin, stop)
 
 
@@ -170,7 +171,7 @@ def _find(words, windows, weight_G, entries, total_E, n, whole, found):
     leaving, gap, out, clusters = leaving_weight(n), 2 * n + 1, 0, 0
     least_E = total_E * (_NEAR if whole else 0.0)
     gathered_E = np.zeros(len(total_E))
-    span_E4 = np.zeros((len(total_E), 4), dtype=np.int64)  # its first and last window, and their places in the entry
+    span_E6 = np.zeros((len(total_E), 6), dtype=np.int64)  # its first, last new and last window; their places in e
     cluster_E = np.zeros(len(total_E), dtype=np.int64)  # its number; 0: none is open
     open_E = np.empty(len(total_E), dtype=np.int32)  # the entries with an open cluster in this document
     counted_P = np.zeros(len(windows.entries), dtype=np.int64)  # the last cluster that counted the posting
@@ -193,20 +194,21 @@ def _find(words, windows, weight_G, entries, total_E, n, whole, found):
                 if fresh:
                     open_E[opened] = e
                     opened += 1
-                elif start - span_E4[e, 1] > gap:
+                elif start - span_E6[e, 2] > gap + max(0, windows.places[p] - span_E6[e, 5]):
                     fresh = True
-                    out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n)
+                    out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E6, n)
                 if fresh:
                     clusters += 1
                     cluster_E[e], gathered_E[e] = clusters, 0.0
-                    span_E4[e, 0], span_E4[e, 2] = start, windows.places[p]
-                span_E4[e, 1], span_E4[e, 3] = start, windows.places[p]
-                if counted_P[p] != cluster_E[e]:
+                    span_E6[e, 0], span_E6[e, 3] = start, windows.places[p]
+                span_E6[e, 2], span_E6[e, 5] = start, windows.places[p]
+                if counted_P[p] != cluster_E[e]:  # one that comes again, as in the solution, is no longer the question
                     counted_P[p] = cluster_E[e]
                     gathered_E[e] += weight_G[g]
+                    span_E6[e, 1], span_E6[e, 4] = start, windows.places[p]
         for k in range(opened):
             e = open_E[k]
-            out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E4, n)
+            out = _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_E6, n)
             cluster_E[e] = 0
     return out
 
