@@ -8,15 +8,16 @@ Python files), one a document, in six ways:
     short answer  the question and only its final answer, in a sentence
     translated    GSM8K's questions in ten languages (MGSM); sought with and without MGSM among the items
     edited        every twelfth word replaced
-    swapped       every number is another number: a new problem, not contamination (reported as near)
+    swapped       every number is another number: a new problem, not contamination, so that dropping it is an error
+                  (it is reported as near)
 
 The clean documents, and the training problems of GSM8K (written by the same people to the same pattern: the hardest
 innocents there are), count false positives. Both detectors read the same words in one kernel, so the peer too survives
 a change of format; the peer's answers are checked against sets of 13-word tuples in plain Python, which is also the
 slow contestant of the timing. What 13 words cannot see: short questions, and that other numbers make another problem.
 
-Checks, set before the first run: recall of verbatim and reformatted items at least 0.98, of false positives less than
-1 in 100 among all innocents, and 13-gram answers equal to plain Python's.
+Checks, set before the first run: recall of verbatim and reformatted items at least 0.98, false positives under 1 in 100
+of all innocents, and 13-gram answers equal to plain Python's.
 Needs the folder of texts and tasks (see benchmarks/data.py); without it nothing can be planted, and it says so.
 """
 
@@ -176,6 +177,8 @@ def planted(
                 continue
             texts = pa.array([plant_in(rng.choice(clean), text, rng) for _, text in pairs], type=pa.large_string())
             for name, index in detectors.items():
+                if name == "overlap without MGSM" and way != "translated":
+                    continue  # it asks one question only: is a translation found by the original?
                 kinds = found_kinds(index, texts, [item for item, _ in pairs])
                 dropped = sum(bool(k & set(DecontaminateConfig().drop)) for k in kinds)
                 near = sum(k == {"near"} for k in kinds)
@@ -257,6 +260,8 @@ def judge(
         for way in PLANTS:
             mine = [row for row in rows if row["detector"] == detector and row["way"] == way]
             count = sum(row["planted"] for row in mine)
+            if not count:
+                continue
             figures[f"{detector}: {way}, dropped"] = round(sum(row["dropped"] for row in mine) / count, 4)
             figures[f"{detector}: {way}, near"] = round(sum(row["near"] for row in mine) / count, 4)
         for name, share in false[detector].items():
@@ -275,14 +280,18 @@ def judge(
 def table(figures: dict[str, Any]) -> list[tuple[Any, ...]]:
     """A line per way of planting and set of innocents, a column per detector."""
     names = ("overlap", "ngram13", "overlap without MGSM")
+
+    def line(title: str, what: str, form: str) -> tuple[Any, ...]:
+        values = [figures.get(f"{name}: {what}") for name in names]
+        return title, *("" if value is None else format(value, form) for value in values)
+
     lines: list[tuple[Any, ...]] = [("", *names)]
     for way in PLANTS:
-        lines.append((way, *(f"{figures[f'{n}: {way}, dropped']:.1%}" for n in names)))
+        lines.append(line(way, f"{way}, dropped", ".1%"))
         if way in ("edited", "swapped"):
-            lines.append(("  reported as near", *(f"{figures[f'{n}: {way}, near']:.1%}" for n in names)))
-    for some in ("text", "gsm8k_train", "all"):
-        lines.append((f"false positives, {some}", *(f"{figures[f'{n}: false positives, {some}']:.2%}" for n in names)))
-    lines.append(("MB/s", *(figures[f"MB/s: {n}"] for n in names[:2]), ""))
+            lines.append(line("  reported as near", f"{way}, near", ".1%"))
+    lines += [line(f"false positives, {some}", f"false positives, {some}", ".2%") for some in ("text", "gsm8k_train")]
+    lines.append(("MB/s", *(figures[f"MB/s: {name}"] for name in names[:2]), ""))
     return lines
 
 
