@@ -61,11 +61,12 @@ def main() -> None:
     peak = [0]
     threading.Thread(target=watch_memory, args=(peak,), daemon=True).start()
     clusters, seconds = deduplicate(folder)
+    most = peak[0]
     ids = [id for table in Documents(folder).tables(columns=["id"]) for id in table["id"].to_pylist()]
     table = clusters.dropped["all"]
     pairs = zip(table["row"].to_pylist(), table["keeper_row"].to_pylist(), strict=True)
     dropped = {ids[row]: ids[keeper] for row, keeper in pairs}
-    out.write_text(json.dumps({**seconds, "peak_bytes": peak[0], "dropped": dropped}))
+    out.write_text(json.dumps({**seconds, "peak_bytes": most, "dropped": dropped}))
 
 
 if __name__ == "__main__":
