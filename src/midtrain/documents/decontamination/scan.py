@@ -127,19 +127,23 @@ def _kinds(index: Index, found: _Found, numbers_M: np.ndarray, answer_M: np.ndar
 
 
 @njit(cache=True, nogil=True)
-def _key(lookup, value):
-    """The place of a hash among the keys, or -1."""
-    bit = value & np.uint64(len(lookup.bits) * 8 - 1)
-    if not lookup.bits[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7)) & 1:
-        return -1
-    low, high = 0, len(lookup.keys)
+def _maybe(bits, value):
+    """False for most hashes that are no key."""
+    bit = value & np.uint64(len(bits) * 8 - 1)
+    return (bits[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7))) & np.uint8(1) != 0
+
+
+@njit(cache=True, nogil=True)
+def _place(hashes, value, low, high):
+    """Where `value` stands in hashes[low:high], which rise; -1 if it does not."""
+    stop = high
     while low < high:
         middle = (low + high) >> 1
-        if lookup.keys[middle] < value:
+        if hashes[middle] < value:
             low = middle + 1
         else:
             high = middle
-    return low if low < len(lookup.keys) and lookup.keys[low] == value else -1
+    return low if low < stop and hashes[low] == value else -1
 
 
 @njit(cache=True, nogil=True)
@@ -167,7 +171,7 @@ def _close(found, out, words, d, e, entries, total_E, gathered_E, least_E, span_
 @njit(cache=True, nogil=True)
 def _find(words, windows, weight_G, entries, total_E, n, whole, found):
     """Fills in the clusters of long entries; returns how many there are, which may be more than had room."""
-    hashes_W, offsets_N1 = words.hashes_W, words.offsets_N1
+    hashes_W, offsets_N1, bits = words.hashes_W, words.offsets_N1, windows.bits
     leaving, gap, out, clusters = leaving_weight(n), 2 * n + 1, 0, 0
     least_E = total_E * (_NEAR if whole else 0.0)
     gathered_E = np.zeros(len(total_E))
@@ -184,7 +188,10 @@ def _find(words, windows, weight_G, entries, total_E, n, whole, found):
                 continue
             if i - begin >= n:
                 value -= leaving * (NUMBER if hashes_W[i - n] & odd else hashes_W[i - n])
-            g = _key(windows, mix(value))
+            key = mix(value)
+            if not _maybe(bits, key):
+                continue
+            g = _place(windows.keys, key, 0, len(windows.keys))
             if g < 0:
                 continue
             start = i - n + 1
@@ -216,7 +223,7 @@ def _find(words, windows, weight_G, entries, total_E, n, whole, found):
 @njit(cache=True, nogil=True)
 def _find_short(words, anchors, entries, found, out):
     """Adds the short entries that stand word for word; returns the new number of matches."""
-    hashes_W, offsets_N1 = words.hashes_W, words.offsets_N1
+    hashes_W, offsets_N1, bits = words.hashes_W, words.offsets_N1, anchors.bits
     leaving = leaving_weight(ANCHOR)
     for d in range(len(offsets_N1) - 1):
         begin, stop, value = offsets_N1[d], offsets_N1[d + 1], np.uint64(0)
@@ -224,7 +231,10 @@ def _find_short(words, anchors, entries, found, out):
             value = value * BASE + hashes_W[i]
             if i - begin >= ANCHOR:
                 value -= leaving * hashes_W[i - ANCHOR]
-            a = _key(anchors, mix(value)) if i - begin >= ANCHOR - 1 else -1
+            key = mix(value)
+            if i - begin < ANCHOR - 1 or not _maybe(bits, key):
+                continue
+            a = _place(anchors.keys, key, 0, len(anchors.keys))
             if a < 0:
                 continue
             for p in range(anchors.offsets[a], anchors.offsets[a + 1]):
@@ -302,16 +312,10 @@ def _answer_share(hashes_W, begin, end, windows, weights, first, last, n, counte
             value -= leaving * hashes_W[i - n]
         if i - begin < n - 1:
             continue
-        key, low, high = mix(value), first, last
-        while low < high:
-            middle = (low + high) >> 1
-            if windows.hashes[middle] < key:
-                low = middle + 1
-            else:
-                high = middle
-        if low < last and windows.hashes[low] == key and counted[low] != mark:
-            counted[low] = mark
-            found += weights[low]
+        k = _place(windows.hashes, mix(value), first, last)
+        if k >= 0 and counted[k] != mark:
+            counted[k] = mark
+            found += weights[k]
     for k in range(first, last):
         total += weights[k]
     return found / total
