@@ -121,25 +121,18 @@ def _ranks(
     collections: list[Collection], numbers_I: np.ndarray, bases: np.ndarray, config: DeduplicateConfig
 ) -> np.ndarray:
     """The place of each candidate, int64 [I]: the lower stays."""
-    columns: list[list[np.ndarray]] = [[], [], [], []]
+    parts = []
     for at, one in enumerate(collections):
         rows_K = numbers_I[slice(*np.searchsorted(numbers_I, bases[at : at + 2]))] - bases[at]
-        nothing_K = np.zeros(len(rows_K))
-        quality_K = nothing_K if one.quality_N is None else np.nan_to_num(one.quality_N[rows_K], nan=-np.inf)
-        heldout_K = nothing_K if one.heldout_N is None else one.heldout_N[rows_K]
-        for column, values_K in zip(
-            columns,
-            (
-                -one.bytes_N[rows_K].astype(np.int64),
-                -quality_K,
-                nothing_K + config.priority(one.name),
-                -1.0 * heldout_K,
-            ),
-            strict=True,
-        ):
-            column.append(values_K)
+        alike_K = np.zeros(len(rows_K))
+        quality_K = alike_K if one.quality_N is None else np.nan_to_num(one.quality_N[rows_K], nan=-np.inf)
+        heldout_K = alike_K if one.heldout_N is None else one.heldout_N[rows_K].astype(np.float64)
+        bytes_K = one.bytes_N[rows_K].astype(np.int64)
+        parts.append(
+            (-bytes_K, -quality_K, alike_K + config.priority(one.name), -heldout_K)
+        )  # the last one counts most
     rank_I = np.empty(len(numbers_I), dtype=np.int64)
-    rank_I[np.lexsort([np.concatenate(column) for column in columns])] = np.arange(len(numbers_I))
+    rank_I[np.lexsort([np.concatenate(column) for column in zip(*parts, strict=True)])] = np.arange(len(numbers_I))
     return rank_I
 
 
@@ -195,7 +188,8 @@ class _Found:
 
     def _choose(self, members_M: np.ndarray) -> list[int]:
         kept_M = self.keeper_I[members_M] == members_M
-        return [*members_M[kept_M][: _SAMPLES // 2].tolist(), *members_M[~kept_M].tolist()][:_SAMPLES]
+        kept, gone = members_M[kept_M][: _SAMPLES // 2], members_M[~kept_M][:_SAMPLES]
+        return [*kept.tolist(), *gone.tolist()][:_SAMPLES]
 
     def _describe(self, candidate: int) -> dict[str, Any]:
         source, row = self._places(np.array([candidate]))
