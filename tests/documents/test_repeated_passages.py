@@ -71,7 +71,7 @@ few_words = st.lists(st.sampled_from(["a", "b"]), max_size=40)
 a_shard = st.lists(few_words.map(" ".join), max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(a_shard, min_size=1, max_size=3), st.integers(1, 5))
 def test_what_is_cut_is_what_plain_python_finds(shards, pieces):
     assert cut_shards(shards, pieces=pieces) == reference(shards)

@@ -59,7 +59,7 @@ def components(
     """
     parent_N = np.arange(len(offsets_N1) - 1, dtype=np.int64)
     for keys_N in bands:
-        _join(*buckets(keys_N), shingles_S, offsets_N1, threshold, parent_N)
+        _join(*buckets(keys_N), _read_only(shingles_S), offsets_N1, threshold, parent_N)
     return _roots(parent_N)
 
 
@@ -74,8 +74,15 @@ def keepers(
     order_N = np.lexsort((rank_N, component_N))
     keeper_N = np.arange(len(component_N), dtype=np.int64)
     similarity_N = np.ones(len(component_N), dtype=np.float32)
-    _choose(order_N, component_N, shingles_S, offsets_N1, threshold, MOST_KEEPERS, keeper_N, similarity_N)
+    _choose(order_N, component_N, _read_only(shingles_S), offsets_N1, threshold, MOST_KEEPERS, keeper_N, similarity_N)
     return keeper_N, similarity_N
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    """The same memory as a mapped file is seen, so that a kernel is compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 @njit(cache=True, nogil=True)
@@ -130,7 +137,7 @@ def _join(numbers_M, starts_U1, shingles_S, offsets_N1, threshold, parent_N):
 
 
 @njit(cache=True, nogil=True)
-def _choose(order_N, component_N, shingles_S, offsets_N1, threshold, most, keeper_N, similarity_N):
+def _choose(order_N, component_N, _read_only(shingles_S), offsets_N1, threshold, most, keeper_N, similarity_N):
     kept = np.empty(most, dtype=np.int64)
     keeping, component = 0, -1
     for at in order_N:
