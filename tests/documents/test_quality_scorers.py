@@ -20,44 +20,11 @@ from midtrain.documents.quality.scorers import attribute_scores, fit_scorer, loa
 from midtrain.documents.store import Documents
 from midtrain.text.ngrams import ngram_hashes, word_hashes
 
-PROOF = [
-    "therefore",
-    "the",
-    "proof",
-    "of",
-    "this",
-    "theorem",
-    "follows",
-    "because",
-    "we",
-    "show",
-    "each",
-    "term",
-    "is",
-    "bounded",
-    "hence",
-    "equal",
-    "sum",
-]
-SHOP = [
-    "click",
-    "here",
-    "buy",
-    "now",
-    "best",
-    "price",
-    "subscribe",
-    "follow",
-    "us",
-    "cookies",
-    "accept",
-    "all",
-    "sale",
-    "free",
-    "shipping",
-    "today",
-    "only",
-]
+WORDS = {
+    "proof": "therefore the proof of this theorem follows because we show each term is bounded hence equal sum",
+    "shop": "click here buy now best price subscribe follow us cookies accept all sale free shipping today only",
+}
+PROOF, SHOP = (words.split() for words in WORDS.values())
 
 
 def text(rng, share):

@@ -33,7 +33,7 @@ def train_fasttext(
     word_ngrams: int = 2,
     buckets: int = 1 << 18,
     min_count: int = 2,
-    epochs: int = 5,
+    epochs: int = 25,
     learning_rate: float = 0.5,
     seed: int = 0,
 ) -> FastText:

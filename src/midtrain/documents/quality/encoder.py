@@ -27,6 +27,7 @@ from safetensors.numpy import load_file, save_file
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.core.fingerprint import file_digest, fingerprint
 from midtrain.documents.quality.config import EncoderConfig
+from midtrain.models.load import quiet_transformers
 from midtrain.models.locate import resolve_base
 
 _CHARACTERS_A_TOKEN = 32
@@ -100,7 +101,8 @@ class Encoder:
                     "name a model that has one, or `train` one on examples."
                 )
             kind = AutoModel if config.train else AutoModelForSequenceClassification
-            model = kind.from_pretrained(path, local_files_only=True, use_safetensors=True)
+            with quiet_transformers():
+                model = kind.from_pretrained(path, local_files_only=True, use_safetensors=True)
             tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
         except (OSError, ValueError, SafetensorError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
