@@ -89,6 +89,15 @@ def test_a_change_of_format_changes_no_word():
     assert len(first) == 7
 
 
+def test_numbers_are_words_of_their_own_and_odd():
+    words = word_hashes(pa.array(["30mph \u0e1710\u09aa", "\uff13\uff10 MPH \u0e17 10 \u09aa", "x1y", "1,000", "1000"]))
+    mine = np.split(words.hashes_W, words.offsets_N1[1:-1])
+    assert mine[0].tolist() == mine[1].tolist()
+    assert (mine[0] % 2).tolist() == [1, 0, 0, 1, 0]
+    assert (mine[2] % 2).tolist() == [0, 1, 0]
+    assert mine[3].tolist() == mine[4].tolist()
+
+
 def test_slices_and_chunks_read_as_they_stand():
     whole = pa.array(["skip me", "one two", "three", "skip"])
     some = word_hashes(pa.chunked_array([whole.slice(1, 1), whole.slice(2, 1)]))
