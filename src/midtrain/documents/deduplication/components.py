@@ -137,7 +137,7 @@ def _join(numbers_M, starts_U1, shingles_S, offsets_N1, threshold, parent_N):
 
 
 @njit(cache=True, nogil=True)
-def _choose(order_N, component_N, _read_only(shingles_S), offsets_N1, threshold, most, keeper_N, similarity_N):
+def _choose(order_N, component_N, shingles_S, offsets_N1, threshold, most, keeper_N, similarity_N):
     kept = np.empty(most, dtype=np.int64)
     keeping, component = 0, -1
     for at in order_N:
