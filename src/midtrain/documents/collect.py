@@ -141,9 +141,11 @@ class _Gate:
     first: BadRow | None = None
 
     def bad(self, row: BadRow) -> None:
+        self.draft.drop(row.reason, {"where": _place(row.where), "row": row.sample})
+        if row.usual:
+            return
         self.bad_rows += 1
         self.first = self.first or row
-        self.draft.drop(row.reason, {"where": _place(row.where), "row": row.sample})
         if self.rows > _HOPELESS_AFTER and self.bad_rows > 2 * self.max_bad_rows * self.rows:
             self._refuse("the first ")
 

@@ -23,6 +23,8 @@ class ColumnsConfig(Config):
 
     text: str | None = None
     """The column of plain text."""
+    html: str | None = None
+    """The column of HTML pages, of which the main text is taken (needs the extra `web`)."""
     messages: str | None = None
     """The column of chat messages: a list of {role, content}."""
     id: str | None = None
@@ -49,8 +51,8 @@ class SourceConfig(Config):
 
     read: str | list[str]
     """A file, a folder (read with all its subfolders), a glob, a python:// address, or a list of these."""
-    format: Literal["auto", "parquet", "jsonl", "text"] = "auto"
-    """How files are read; auto goes by their suffix, text makes one document of each file."""
+    format: Literal["auto", "parquet", "jsonl", "text", "html", "warc"] = "auto"
+    """How files are read; auto goes by their suffix, text and html make one document of each file."""
     columns: ColumnsConfig = ColumnsConfig()
     """Which column of Parquet and JSONL files is what."""
     license: str | None = None

@@ -46,11 +46,15 @@ Where = tuple[str, int | None]
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that could not be read: why, where (file, row number) and how it looks."""
+    """A row that could not be read: why, where (file, row number) and how it looks.
+
+    `usual` rows (a web page without text) are counted as any other drop, and are no sign that the source is damaged.
+    """
 
     reason: str
     where: Where
     sample: str = ""
+    usual: bool = False
 
 
 class Unusable(Exception):

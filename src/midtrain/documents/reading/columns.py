@@ -10,6 +10,7 @@ import pyarrow as pa
 from midtrain.core.errors import UserError
 from midtrain.documents.config import SourceConfig
 from midtrain.documents.reading.files import SourceFile
+from midtrain.documents.reading.html import page_text, require_web
 from midtrain.documents.rows import as_strings
 from midtrain.documents.schema import Row, Where, meta_text, printable
 
@@ -21,13 +22,17 @@ class Columns:
         columns = config.columns
         self.file = file
         self.file_group = file.name if config.group == "file" else None
-        self.text = columns.text or (None if columns.messages else "text")
-        self.messages = columns.messages or (None if columns.text else "messages")
+        given = columns.text or columns.html or columns.messages
+        self.text = columns.text or columns.html or (None if given else "text")
+        self.is_html = columns.html is not None
+        self.messages = columns.messages or (None if given else "messages")
+        if self.is_html:
+            require_web()
         self.id = columns.id
         self.labels = [(f, c) for f in ("group", "license", "lang") if (c := getattr(columns, f)) is not None]
-        named = columns.text, columns.messages, columns.id, columns.group, columns.license, columns.lang
+        named = columns.text, columns.html, columns.messages, columns.id, columns.group, columns.license, columns.lang
         self.unseen = {name for name in named if name is not None}
-        self.content_unseen = not (columns.text or columns.messages)
+        self.content_unseen = not given
         self.known: set[str] = set()
 
     @property
@@ -62,6 +67,8 @@ class Columns:
     def row(self, record: Mapping[str, Any], where: Where) -> Row:
         """The row of one record; text wins where both text and messages are given."""
         row: Row = {"where": where, "text": record.get(self.text) if self.text else None}
+        if self.is_html and isinstance(row["text"], str):
+            row["text"] = page_text(row["text"])
         if row["text"] is None and self.messages is not None:
             row["messages"] = record.get(self.messages)
         for field, column in self.labels:
@@ -74,7 +81,7 @@ class Columns:
 
     def arrays(self, column: Callable[[str], pa.Array], values: Callable[[str], list[Any]]) -> dict[str, pa.Array]:
         """What `Rows.columns` gives: `column(name)` is a column of the file as Arrow has it, `values` as Python."""
-        if self.text is None:
+        if self.text is None or self.is_html:
             return {}
         arrays = {"text": column(self.text)} | {field: column(name) for field, name in self.labels}
         if self.file_group is not None:

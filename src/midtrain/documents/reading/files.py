@@ -21,6 +21,8 @@ _FORMATS = {
     "parquet": (".parquet", ".pq"),
     "jsonl": (".jsonl", ".ndjson", ".json"),
     "text": (".txt", ".text", ".md", ".markdown", ".rst"),
+    "html": (".html", ".htm", ".xhtml"),
+    "warc": (".warc",),
 }
 _IN_FOLDERS = tuple(s for suffixes in _FORMATS.values() for s in suffixes if s != ".json")
 """Folders hold .json files that are not documents (manifests, settings); name those by a glob."""
@@ -34,7 +36,7 @@ class SourceFile:
     name: str
     """Path below the entry that named it, with forward slashes."""
     format: str
-    """parquet, jsonl or text."""
+    """parquet, jsonl, text, html or warc."""
     compression: str | None
     """gzip, zstd or None."""
 
@@ -108,7 +110,7 @@ def _source_file(path: Path, name: str, format: str) -> SourceFile:
             known = ", ".join(s for suffixes in _FORMATS.values() for s in suffixes)
             raise UserError(
                 f"{path} has no suffix that names its format ({known}, also with .gz or .zst); "
-                f"say `format: text`, jsonl or parquet in the source, or leave the file out."
+                f"say its `format` in the source, or leave the file out."
             )
         format = formats[0]
     if format == "parquet" and compression:

@@ -3,6 +3,8 @@
     Parquet   some megabytes of rows at a time, the needed columns only (parquet.py)
     JSONL     plain, .gz or .zst; a line that is no JSON object is a bad row, not the end of the work (jsonl.py)
     text      .txt, .md, .rst, ...: one document per file
+    html      the main text of a page, its formulas, code and tables kept (html.py); one document per file
+    warc      .warc and .warc.gz: the pages of a crawl (warc.py)
     python:// text of the Python installation (python_source.py)
 
 A bad row is yielded as `BadRow`; `collect` counts it and decides when there are too many. A damaged file, a missing
@@ -15,11 +17,13 @@ from collections.abc import Iterator
 
 from midtrain.documents.config import SourceConfig
 from midtrain.documents.reading.files import SourceFile, files_by_entry
+from midtrain.documents.reading.html import read_html
 from midtrain.documents.reading.jsonl import read_jsonl
 from midtrain.documents.reading.lines import read_all
 from midtrain.documents.reading.parquet import read_parquet
 from midtrain.documents.reading.python_address import parse_address
 from midtrain.documents.reading.python_source import python_rows
+from midtrain.documents.reading.warc import read_warc
 from midtrain.documents.rows import Rows, one_by_one
 from midtrain.documents.schema import BadRow, Row, printable
 
@@ -54,4 +58,4 @@ def _read_text(file: SourceFile, config: SourceConfig) -> Iterator[Row | BadRow]
     yield row | ({"group": file.name} if config.group == "file" else {})
 
 
-_READERS = {"jsonl": read_jsonl, "parquet": read_parquet, "text": _read_text}
+_READERS = {"jsonl": read_jsonl, "parquet": read_parquet, "text": _read_text, "html": read_html, "warc": read_warc}
