@@ -75,7 +75,7 @@ def test_ray_names_the_unit_that_kills_its_workers_and_brings_errors_home(cluste
 def test_no_cluster_is_one_sentence_at_once(monkeypatch, tmp_path, address, why):
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
     before, start = signal.getsignal(signal.SIGTERM), time.monotonic()
-    with pytest.raises(UserError, match=rf"no Ray cluster at {address} \(.*{why}"):
+    with pytest.raises(UserError, match=rf"no usable Ray cluster at {address} \(.*{why}"):
         list(map_units(write_number, units(2), work=tmp_path, label="numbers", ray=address))
     assert time.monotonic() - start < 5
     assert signal.getsignal(signal.SIGTERM) is before

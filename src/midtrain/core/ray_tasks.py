@@ -94,7 +94,7 @@ def _connect(address: str) -> ModuleType:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"There is no Ray cluster at {address} ({_first_line(error)}); start one with `ray start --head`, or leave "
+            f"There is no usable Ray cluster at {address} ({_first_line(error)}); start one with `ray start --head`, or leave "
             f"out the address to use this machine alone."
         ) from error
     finally:
