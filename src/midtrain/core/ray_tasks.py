@@ -94,8 +94,8 @@ def _connect(address: str) -> ModuleType:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"There is no usable Ray cluster at {address} ({_first_line(error)}); start one with `ray start --head`, or leave "
-            f"out the address to use this machine alone."
+            f"There is no usable Ray cluster at {address} ({_first_line(error)}); start one with `ray start --head`, "
+            f"or leave out the address to use this machine alone."
         ) from error
     finally:
         if main:  # Ray ends a process at SIGTERM; ours removes what is half-made first
