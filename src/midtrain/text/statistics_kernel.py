@@ -71,6 +71,7 @@ REPEATED = 30  # of 5-grams; 6- to 10-grams follow
 
 # Only the outermost is called from Python and kept in the cache; _ZERO, unlike 0, does not compile a function anew.
 _inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_within = njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 _ZERO = np.int64(0)
 
 # The state of the line at hand.
@@ -114,7 +115,10 @@ def _rows(texts: tuple[bytes, ...]) -> tuple[np.ndarray, np.ndarray]:
 _PHRASES = (b"lorem ipsum", b"javascript", b"privacy policy", b"cookie policy", b"uses cookies", b"use of cookies",
             b"use cookies", b"terms of use")  # fmt: skip
 _PHRASE_BYTES, _PHRASE_SIZES = _rows(_PHRASES)
+# Of each phrase the rarest letter is looked for first, and with it the curly bracket.
 _ANCHOR = np.array([phrase.index(letter) for phrase, letter in zip(_PHRASES, b"mvvkkkkm", strict=True)])
+_RARE = np.isin(np.arange(256), np.frombuffer(b"kKmMvV{", dtype=np.uint8))
+_CURLY = 1 << len(_PHRASES)
 _CITATION_BYTES, _CITATION_SIZES = _rows((b"[edit]", b"[citation needed]"))
 
 
@@ -124,13 +128,16 @@ def count_documents(data, offsets, kind_of, languages, stop_hashes, stop_bits, c
 
     `kind_of` is `unicode.kind_table()`; `languages` [N] is a row of the stop-word tables [L, STOP_SLOTS].
     """
-    seen = np.zeros((2, u.KINDS), dtype=np.int64)
+    ascii, seen = np.zeros((2, 128), dtype=np.int64), np.zeros(u.KINDS, dtype=np.int64)
     for i in range(len(offsets) - 1):
         text, row = data[offsets[i] : offsets[i + 1]], counts[i]
         kinds = np.empty(len(text), dtype=np.uint8)
-        _classify(text, kind_of, kinds, seen, row)
-        _symbols(text, kinds, row)
-        most = _most_words(seen[0])
+        _classify(text, kind_of, kinds, ascii, seen, row)
+        if _has_ellipsis(text):
+            row[ELLIPSES] += _ellipses(text)
+        if ascii[0, 60]:
+            row[MARKUP] = _markup(text, kinds)
+        most = _most_words(seen)
         hashes, sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int32)
         language = languages[i]
         _lines(text, kinds, row, hashes, sizes, stop_hashes[language], stop_bits[language])
@@ -138,16 +145,16 @@ def count_documents(data, offsets, kind_of, languages, stop_hashes, stop_bits, c
 
 
 @_inner
-def _classify(text, kind_of, kinds, seen, row):
-    """Write each character's kind at its first byte (0 at the others) and count kinds in `seen` [2, KINDS]."""
+def _classify(text, kind_of, kinds, ascii, seen, row):
+    """Write each character's kind at its first byte (0 at the others); count ASCII characters [2, 128] and kinds."""
+    ascii[:] = 0
     seen[:] = 0
     p = 0
     while p < len(text):
         byte = text[p]
         if byte < 0x80:
-            kind = kind_of[byte]
-            kinds[p] = kind
-            seen[p & 1, kind] += 1  # two counters, so that one need not wait for the other
+            kinds[p] = kind_of[byte]
+            ascii[p & 1, byte] += 1  # two counters, so that one need not wait for the other
             p += 1
             continue
         width = 2 + (byte >= 0xE0) + (byte >= 0xF0)
@@ -156,12 +163,15 @@ def _classify(text, kind_of, kinds, seen, row):
             point = point << 6 | (np.int64(text[q]) & 0x3F)
             kinds[q] = u.CONTINUATION
         kinds[p] = kind_of[point]
-        seen[0, kinds[p]] += 1
+        seen[kinds[p]] += 1
         p += width
-    seen[0] += seen[1]
-    row[CHARACTERS] = seen[0].sum()
-    row[DIGITS], row[UPPERS], row[NEWLINES] = seen[0, u.DIGIT], seen[0, u.UPPER], seen[0, u.NEWLINE]
-    row[LETTERS] = seen[0, u.LOWER] + seen[0, u.UPPER] + seen[0, u.LETTER] + seen[0, u.SOLO]
+    for byte in range(128):
+        ascii[0, byte] += ascii[1, byte]
+        seen[kind_of[byte]] += ascii[0, byte]
+        row[CODE] += ascii[0, byte] * _CODE[byte]
+    row[CHARACTERS], row[HASHES], row[ELLIPSES] = seen.sum(), ascii[0, 35], seen[u.ELLIPSIS]
+    row[DIGITS], row[UPPERS], row[NEWLINES] = seen[u.DIGIT], seen[u.UPPER], seen[u.NEWLINE]
+    row[LETTERS] = seen[u.LOWER] + seen[u.UPPER] + seen[u.LETTER] + seen[u.SOLO]
 
 
 @_inner
@@ -175,28 +185,39 @@ def _most_words(seen):
 
 
 @_inner
-def _symbols(text, kinds, row):
-    """Count "#", ellipses, the characters that code is full of, and what stands inside <tags>."""
-    hashes, code, ellipses, markup, dots, inside = 0, 0, 0, 0, 0, 0
+def _has_ellipsis(text):
+    found = False
+    for p in range(len(text) - 2):  # without a way out, so that it is done for many bytes at once
+        found |= (text[p] == 46) & (text[p + 1] == 46) & (text[p + 2] == 46)
+    return found
+
+
+@_inner
+def _ellipses(text):
+    """How often three periods stand in a row, without overlap."""
+    found, dots = 0, 0
     for p in range(len(text)):
-        byte = text[p]
-        hashes += byte == 35
-        code += _CODE[byte]
-        ellipses += kinds[p] == u.ELLIPSIS
-        if byte == 46:
-            dots += 1
-            ellipses += dots % 3 == 0
-        else:
+        dots = dots + 1 if text[p] == 46 else 0
+        if dots == 3:
+            found += 1
             dots = 0
-        if byte == 60:  # <
+    return found
+
+
+@_inner
+def _markup(text, kinds):
+    """Characters in <tags>: from "<" and a letter, "/" or "!" to the next ">", if no other "<" comes before it."""
+    found, inside = 0, 0
+    for p in range(len(text)):
+        if text[p] == 60:
             after = text[p + 1] if p + 1 < len(text) else 0
             inside = 1 if after == 33 or after == 47 or 97 <= (after | 32) <= 122 else 0
         elif inside:
             inside += kinds[p] != u.CONTINUATION
-            if byte == 62:  # >
-                markup += inside
+            if text[p] == 62:
+                found += inside
                 inside = 0
-    row[HASHES], row[CODE], row[ELLIPSES], row[MARKUP] = hashes, code, ellipses, markup
+    return found
 
 
 # --- lines ---
@@ -252,11 +273,13 @@ def _line(text, kinds, p, row, state, hashes, sizes, stop_hashes, stop_bits):
                 p += 1
             continue
         chunk, code, size, mask = p, _OFFSET, _ZERO, _ZERO
-        while p < len(text) and (kinds[p] > u.NEWLINE or kinds[p] == u.CONTINUATION):
-            code = (code ^ text[p]) * _PRIME
-            size += kinds[p] != u.CONTINUATION
-            mask |= 1 << kinds[p]
-            p += 1
+        q = np.uint64(p)  # an unsigned index is not tried for being negative: this is the innermost loop
+        while q < np.uint64(len(text)) and (kinds[q] > u.NEWLINE or kinds[q] == u.CONTINUATION):
+            code = (code ^ text[q]) * _PRIME
+            size += kinds[q] != u.CONTINUATION
+            mask |= 1 << kinds[q]
+            q += _ONE
+        p = np.int64(q)
         begin = begin if state[CHUNKS] else chunk
         end = p
         characters += size
@@ -301,11 +324,9 @@ def _prose_line(text, kinds, a, b, row, sentences):
         return
     if phrases & 2:
         return
-    for p in range(a, b):
-        if text[p] == 123:  # {
-            row[PROSE_CURLY] += 1
-            return
-    if not phrases:
+    if phrases & _CURLY:
+        row[PROSE_CURLY] += 1
+    elif not phrases:
         row[PROSE_SENTENCES] += sentences
 
 
@@ -330,21 +351,26 @@ def _before_citation(text, a, b):
 
 @_inner
 def _phrases_in(text, a, b):
-    """Which of _PHRASES occur in [a, b), in any case of ASCII, as bits. A rare letter of each is looked for first."""
+    """Which of _PHRASES are in [a, b), in any case of ASCII, as bits; _CURLY if there is a curly bracket."""
     found = 0
-    for p in range(a, b):
-        letter = text[p] | 32
-        if letter != 107 and letter != 109 and letter != 118:  # k m v
+    for p in range(max(a, 0), b):
+        if not _RARE[text[p]]:
             continue
+        if text[p] == 123:
+            found |= _CURLY
         for n in range(len(_PHRASE_SIZES)):
             begin = p - _ANCHOR[n]
-            if _PHRASE_BYTES[n, _ANCHOR[n]] == letter and begin >= a and begin + _PHRASE_SIZES[n] <= b:
-                same = True
-                for q in range(_PHRASE_SIZES[n]):
-                    byte = text[begin + q]
-                    same = same and (byte | 32 if 65 <= byte <= 90 else byte) == _PHRASE_BYTES[n, q]
-                found |= same << n
+            if _PHRASE_BYTES[n, _ANCHOR[n]] == text[p] | 32 and begin >= a and begin + _PHRASE_SIZES[n] <= b:
+                q = 0
+                while q < _PHRASE_SIZES[n] and _lower(text[begin + q]) == _PHRASE_BYTES[n, q]:
+                    q += 1
+                found |= (q == _PHRASE_SIZES[n]) << n
     return found
+
+
+@_inner
+def _lower(byte):
+    return byte | 32 if 65 <= byte <= 90 else byte
 
 
 @_inner
@@ -495,7 +521,7 @@ def _before_clitic(text, a, b):
     return b
 
 
-@_inner
+@_within
 def _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bits):
     """Add a word of `size` characters, whose kinds are the bits of `mask`, and see whether a sentence begins."""
     n = row[WORDS]
@@ -529,7 +555,7 @@ def _table_bits(n):
     return bits
 
 
-@_inner
+@_within
 def _find(keys, key, bits):
     """The slot where `key` is, or belongs (empty slots hold 0)."""
     slot = np.int64((key * _GOLDEN) >> np.uint64(64 - bits))
@@ -544,12 +570,9 @@ def _n_grams(hashes, sizes, n_words, row):
     ends = np.zeros(n_words + 1, dtype=np.int64)
     for i in range(n_words):
         ends[i + 1] = ends[i] + sizes[i]
-    left = max(n_words - 1, 0)
-    places, numbers = np.arange(left), np.empty(n_words, dtype=np.int64)
-    pairs = np.empty(left, dtype=np.uint64)
-    for i in range(left):
-        pairs[i] = (hashes[i] ^ (hashes[i + 1] * _GOLDEN)) | _ONE
-    for n in range(2, 11):
+    pairs, places, left = _pairs_seen_twice(hashes, n_words)
+    numbers = np.empty(n_words, dtype=np.int32)
+    for n in range(2, min(n_words, 10) + 1):
         if n > 2:
             kept = _ZERO
             for j in range(left - 1):  # both (n-1)-grams inside occur twice
@@ -559,8 +582,10 @@ def _n_grams(hashes, sizes, n_words, row):
                     places[kept] = places[j]
                     kept += 1
             left = kept
+        if left == 0 and n > 4:
+            break
         counts, firsts = _number(pairs, places, left, numbers)
-        if n <= 4 and n <= n_words:
+        if n <= 4:
             row[TOP + n - 2] = _top(counts, firsts, ends, n)
         kept = _ZERO
         for j in range(left):
@@ -573,11 +598,32 @@ def _n_grams(hashes, sizes, n_words, row):
 
 
 @_inner
+def _pairs_seen_twice(hashes, n_words):
+    """(keys, places, their number) of the 2-grams that may occur twice: those alone in their slot of a tally cannot."""
+    most = max(n_words - 1, 0)
+    pairs, places = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int32)
+    bits = _table_bits(most) + 1
+    shift = np.uint64(64 - bits)
+    tally = np.zeros(1 << bits, dtype=np.uint8)
+    for i in range(most):
+        pairs[i] = (hashes[i] ^ (hashes[i + 1] * _GOLDEN)) | _ONE
+        slot = (pairs[i] * _GOLDEN) >> shift
+        tally[slot] += tally[slot] < 2
+    kept = _ZERO
+    for i in range(most):
+        if tally[(pairs[i] * _GOLDEN) >> shift] == 2:
+            pairs[kept] = pairs[i]
+            places[kept] = i
+            kept += 1
+    return pairs, places, kept
+
+
+@_inner
 def _number(pairs, places, left, numbers):
     """Number the pairs in order of appearance, numbers[places[j]] for pair j; returns (counts, first places)."""
     bits = _table_bits(left)
-    keys, values = np.zeros(1 << bits, dtype=np.uint64), np.empty(1 << bits, dtype=np.int64)
-    counts, firsts = np.empty(left, dtype=np.int64), np.empty(left, dtype=np.int64)
+    keys, values = np.zeros(1 << bits, dtype=np.uint64), np.empty(1 << bits, dtype=np.int32)
+    counts, firsts = np.empty(left, dtype=np.int32), np.empty(left, dtype=np.int32)
     found = 0
     for j in range(left):
         slot = _find(keys, pairs[j], bits)
