@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from midtrain.core.errors import UserError
-from midtrain.text.fasttext import FastText
+from midtrain.text.fasttext import FastText, open_fasttext
 from midtrain.text.fasttext_training import train_fasttext
 
 GOOD = "therefore the proof of this theorem follows because we show that each term is bounded"
@@ -62,6 +62,19 @@ def test_the_library_reads_it_and_agrees(tmp_path):
         found = dict(zip(*library.predict(text.replace("\n", " "), k=2), strict=True))
         for label, probability in zip(ours.labels, row, strict=True):
             assert found[f"__label__{label}"] == pytest.approx(probability, abs=2e-6)
+
+
+def test_training_again_leaves_an_open_model_whole(tmp_path):
+    texts, labels = examples(100, seed=5)
+    train_fasttext(texts, labels, tmp_path / "model.bin", **SMALL)
+    first = open_fasttext(tmp_path / "model.bin")
+    before = first.probabilities(texts)
+    train_fasttext(texts, ["poor" if label == "good" else "good" for label in labels], tmp_path / "model.bin", **SMALL)
+    np.testing.assert_array_equal(first.probabilities(texts), before)
+    second = open_fasttext(tmp_path / "model.bin")
+    assert second is open_fasttext(tmp_path / "model.bin")
+    good = [model.labels.index("good") for model in (first, second)]
+    assert np.corrcoef(before[:, good[0]], second.probabilities(texts)[:, good[1]])[0, 1] < -0.5
 
 
 def test_labels_must_differ_and_be_words(tmp_path):

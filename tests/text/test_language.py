@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import LanguageIdentifier
 
+from midtrain.text.fasttext_training import train_fasttext
 from midtrain.text.language import FIRST_BYTES, describe, identify, languages, load_model
 
 SENTENCES = {
@@ -86,3 +87,18 @@ def test_the_model_and_the_bytes_read_enter_the_description():
     assert describe()["first_bytes"] == FIRST_BYTES
     assert describe(1000) != describe()
     assert len(describe()["digest"]) == 32
+
+
+def test_a_fasttext_model_can_be_asked_instead(tmp_path):
+    texts = [text for text in SENTENCES.values() for _ in range(5)]
+    labels = [code for code in SENTENCES for _ in range(5)]
+    train_fasttext(pa.array(texts), labels, tmp_path / "lid.bin", buckets=1000, dimensions=16)
+    column = pa.chunked_array([list(SENTENCES.values())])
+    codes, confidence = identify(column, model=tmp_path / "lid.bin")
+    assert codes.to_pylist() == list(SENTENCES)
+    assert (confidence > 0.5).all()
+    assert (confidence <= 1).all()
+    assert set(languages(tmp_path / "lid.bin")) == set(SENTENCES)
+    short = identify(column, first_bytes=3, model=tmp_path / "lid.bin")[0].to_pylist()
+    assert short != list(SENTENCES)  # "Tất" and "All" are there, "Alle" is cut
+    assert describe(model=tmp_path / "lid.bin") != describe()

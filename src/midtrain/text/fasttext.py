@@ -69,9 +69,14 @@ class FastText:
         return _tree_probabilities(logits_NL, self._paths)
 
 
-@cache
 def open_fasttext(path: Path) -> FastText:
-    """`FastText.open`, once a process and file."""
+    """`FastText.open`, once a process and state of the file."""
+    state = path.stat() if path.is_file() else None
+    return _open_once(path, (state.st_mtime_ns, state.st_ino) if state else None)
+
+
+@cache
+def _open_once(path: Path, state: tuple[int, int] | None) -> FastText:
     return FastText.open(path)
 
 

@@ -10,6 +10,7 @@ its threads race, and the build that installs beside NumPy 2 leaves the rows of 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections import Counter
 from collections.abc import Sequence
@@ -86,9 +87,14 @@ def _write(
     input_RD: np.ndarray,
     output_LD: np.ndarray,
 ) -> None:
-    """Write the library's format, version 12 (see fasttext_file.py); loss 3 is softmax, model 3 is supervised."""
+    """Write the library's format, version 12 (see fasttext_file.py); loss 3 is softmax, model 3 is supervised.
+
+    The file is renamed into place: a model that somebody has mapped stays whole.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.writing")
     dimensions, word_ngrams, buckets, min_count, epochs = shape
-    with disk_errors(path), open(path, "wb") as file:
+    with disk_errors(path), open(temporary, "wb") as file:
         file.write(struct.pack("<2i", 793712314, 12))
         settings = (dimensions, 5, epochs, min_count, 5, word_ngrams, 3, 3, buckets, 0, 0, 100)
         file.write(struct.pack("<12id", *settings, 1e-4))
@@ -99,6 +105,7 @@ def _write(
         for matrix in (input_RD, output_LD):
             file.write(struct.pack("<?2q", False, *matrix.shape))
             matrix.tofile(file)
+    os.replace(temporary, path)
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})

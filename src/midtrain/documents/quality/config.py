@@ -30,6 +30,9 @@ class LanguageConfig(Config):
     """What becomes of documents whose language is uncertain; they are counted in any case."""
     first_bytes: Positive = 2000
     """How much of a document is looked at."""
+    model: str | None = None
+    """A fastText file (lid.176, GlotLID) to ask instead of the model that ships with py3langid; its labels are the
+    codes."""
 
 
 class ExamplesConfig(Config):

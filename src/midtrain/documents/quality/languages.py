@@ -7,21 +7,47 @@ models are least sure, so what the threshold did to each language is counted, ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.documents.curation.filter import Decision
 from midtrain.documents.quality.config import LanguageConfig
+from midtrain.text.language import describe, identify, languages
 
 UNWANTED, UNCERTAIN = "language not wanted", "language uncertain"
 
 
-def check_languages(config: LanguageConfig, known: Iterable[str]) -> None:
+LANGUAGE, CONFIDENCE = "language", "language_confidence"
+
+
+def language_columns(config: LanguageConfig) -> Callable[[pa.Array, pa.Table], dict[str, Any]]:
+    """An annotator (see curation.annotate): the language found and the confidence in it."""
+    model = _model(config)
+
+    def columns(texts: pa.Array, table: pa.Table) -> dict[str, Any]:
+        codes, confidence_N = identify(texts, config.first_bytes, model)
+        return {LANGUAGE: codes, CONFIDENCE: pa.array(confidence_N)}
+
+    return columns
+
+
+def describe_languages(config: LanguageConfig) -> dict[str, object]:
+    """What decides the languages found, for a fingerprint."""
+    return describe(config.first_bytes, _model(config))
+
+
+def _model(config: LanguageConfig) -> Path | None:
+    return Path(config.model).expanduser() if config.model else None
+
+
+def check_languages(config: LanguageConfig) -> None:
     """Raise UserError for a code that the model never gives."""
-    known = list(known)
+    known = languages(_model(config))
     for code in [*(config.keep if config.keep != "all" else []), *config.languages]:
         if code not in known:
             raise UserError(f'language: the model knows no "{code}".{did_you_mean(code, known)}')
