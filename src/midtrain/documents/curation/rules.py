@@ -28,7 +28,7 @@ def decide(statistics: Statistics, config: RulesConfig, languages: Languages = "
     """
     reasons = [rule.name for rule, _ in config.rules()]
     columns = _columns(statistics, config)
-    decided = np.full(_length(columns), -1, dtype=np.int16)
+    decided = np.full(_length(statistics), -1, dtype=np.int16)
     for code, rows in _by_language(languages, len(decided)):
         for index, (rule, threshold) in enumerate(config.rules(code)):
             decided[rows[(decided[rows] < 0) & ~_passes(columns[rule.statistic][rows], rule, threshold)]] = index
@@ -41,7 +41,7 @@ def margins(statistics: Statistics, config: RulesConfig, languages: Languages = 
     In units of the statistic, NaN where it is unknown: what a histogram shows, with the threshold at 0.
     """
     columns = _columns(statistics, config)
-    n = _length(columns)
+    n = _length(statistics)
     found = {rule.name: np.full(n, np.nan, dtype=np.float32) for rule, _ in config.rules()}
     for code, rows in _by_language(languages, n):
         for rule, threshold in config.rules(code):
@@ -52,7 +52,7 @@ def margins(statistics: Statistics, config: RulesConfig, languages: Languages = 
 
 
 def thresholds_from(statistics: Statistics, config: RulesConfig, tail: float = 0.05) -> dict[str, float]:
-    """A threshold per rule such that at most the share `tail` of these documents fails it: the tenth-tail method.
+    """A threshold per rule such that at most the share `tail` of these documents fails it.
 
     `statistics` are of texts of one language that are known to be good; the result goes under `languages` of the
     config. A published threshold that they already pass stays (FineWeb-2, Penedo et al. 2025, arXiv:2506.20920, section
@@ -84,8 +84,8 @@ def _columns(statistics: Statistics, config: RulesConfig) -> dict[str, np.ndarra
     return {name: statistics[name] for name in names}
 
 
-def _length(columns: dict[str, np.ndarray]) -> int:
-    return len(next(iter(columns.values()), ()))
+def _length(statistics: Statistics) -> int:
+    return statistics.num_rows if isinstance(statistics, pa.Table) else len(next(iter(statistics.values())))
 
 
 def _by_language(languages: Languages, n: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -93,6 +93,7 @@ def _by_language(languages: Languages, n: int) -> Iterator[tuple[str, np.ndarray
     if languages is None or isinstance(languages, str):
         yield language_code(languages), np.arange(n)
         return
-    codes, inverse = np.unique([language_code(language) for language in languages], return_inverse=True)
+    codes_of = {language: language_code(language) for language in set(languages)}
+    codes, inverse = np.unique([codes_of[language] for language in languages], return_inverse=True)
     for index, code in enumerate(codes.tolist()):
         yield code, np.flatnonzero(inverse == index)
