@@ -234,7 +234,9 @@ def test_what_is_not_there_is_named(tmp_path, read, expected):
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
-        ({"read": "s3://bucket/a.jsonl"}, "remote address"),
+        ({"read": "ftp://host/a.jsonl"}, "unknown kind; known are s3://, gs://, hf://"),
+        ({"read": "hf://ORG/NAME"}, "write hf://datasets/ORG/NAME"),
+        ({"read": "s3://"}, "names no file"),
         ({"read": []}, "name at least one file"),
         ({"read": "python://docstring"}, 'Did you mean "docstrings"'),
         ({"read": "python://sources?package=numpy"}, 'Did you mean "packages"'),

@@ -12,7 +12,6 @@ Memory: one batch (8 MB of text), and 16 bytes for each document (its content ke
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -111,7 +110,8 @@ def collect(
 def source_identity(config: SourceConfig) -> dict[str, Any]:
     """What names the content behind a source without reading it, for the fingerprint of the step that does.
 
-    Files: their names, sizes and times of change. The Python installation: its version and the distributions looked at.
+    Files: their names, sizes and times of change (ETags of those elsewhere). The Python installation: its version and
+    the distributions looked at.
     """
     files: list[list[Any]] = []
     installed: list[Any] = []
@@ -119,8 +119,7 @@ def source_identity(config: SourceConfig) -> dict[str, Any]:
         if found is None:
             installed.append(python_identity(parse_address(entry)))
         else:
-            facts = [(file.name, os.stat(file.path)) for file in found]
-            files += [[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts]
+            files += [[file.name, *file.stamp()] for file in found]
     identity: dict[str, Any] = {"digest": fingerprint({"files": files, "python": installed})}
     if files:
         identity |= {"files": len(files), "bytes": sum(size for _, size, _ in files)}

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 
 from midtrain.core.config import Config, Size
 from midtrain.documents.reading.python_address import SCHEME, parse_address
+from midtrain.documents.reading.remote_address import check_address, is_remote
 
 Positive = Annotated[Size, Field(gt=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -50,8 +51,9 @@ class SourceConfig(Config):
     """One source of documents."""
 
     read: str | list[str]
-    """A file, a folder (read with all its subfolders), a glob, a python:// address, or a list of these."""
-    format: Literal["auto", "parquet", "jsonl", "text", "html", "warc"] = "auto"
+    """A file, a folder (read with all its subfolders), a glob, an address (s3://, gs://, hf://datasets/ORG/NAME,
+    https://, python://), or a list of these."""
+    format: Literal["auto", "parquet", "jsonl", "text", "html", "warc", "arrow"] = "auto"
     """How files are read; auto goes by their suffix, text and html make one document of each file."""
     columns: ColumnsConfig = ColumnsConfig()
     """Which column of Parquet and JSONL files is what."""
@@ -77,8 +79,8 @@ class SourceConfig(Config):
         for entry in entries:
             if entry.startswith(SCHEME):
                 parse_address(entry)
-            elif "://" in entry:
-                raise ValueError(f'"{entry}" is a remote address; download the files and name their folder')
+            elif is_remote(entry):
+                check_address(entry)
         return read
 
     @property

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from midtrain.core.errors import UserError
 from midtrain.documents.reading.files import SourceFile
+from midtrain.documents.reading.remote import remote_errors
 from midtrain.documents.schema import MAX_ROW_BYTES
 
 _BLOCK = 1 << 20
@@ -22,13 +23,21 @@ _BOM = b"\xef\xbb\xbf"
 @contextmanager
 def open_file(file: SourceFile) -> Iterator[pa.NativeFile]:
     """Open a file for reading, decompressed; what goes wrong with it becomes a UserError naming it."""
-    with read_errors(file), pa.input_stream(str(file.path), compression=file.compression) as stream:
-        yield stream
+    with read_errors(file), file.open() as stored:
+        if file.compression is None:
+            yield stored
+        else:
+            with pa.CompressedInputStream(stored, file.compression) as stream:
+                yield stream
 
 
 @contextmanager
 def read_errors(file: SourceFile) -> Iterator[None]:
     """Turn what libraries say of a damaged or unreadable file into a UserError."""
+    if file.remote is not None:
+        with remote_errors(file.remote.url):
+            yield
+        return
     try:
         yield
     except FileNotFoundError:

@@ -25,7 +25,8 @@ def read_parquet(file: SourceFile, config: SourceConfig) -> Iterator[Row | BadRo
     number = 0
     with (
         read_errors(file),
-        pq.ParquetFile(str(file.path), pre_buffer=False, buffer_size=1 << 20, memory_map=False) as parquet,
+        file.open() as stored,
+        pq.ParquetFile(stored, pre_buffer=False, buffer_size=1 << 20) as parquet,
     ):
         columns.look(parquet.schema_arrow.names)
         columns.demand()

@@ -1,11 +1,14 @@
 """Readers: every kind of source becomes the same rows, in a memory that does not depend on its size.
 
     Parquet   some megabytes of rows at a time, the needed columns only (parquet.py)
+    Arrow     IPC streams and files: data sets that `datasets` saved to disk (arrow.py)
     JSONL     plain, .gz or .zst; a line that is no JSON object is a bad row, not the end of the work (jsonl.py)
     text      .txt, .md, .rst, ...: one document per file
     html      the main text of a page, its formulas, code and tables kept (html.py); one document per file
     warc      .warc and .warc.gz: the pages of a crawl (warc.py)
     python:// text of the Python installation (python_source.py)
+
+Files may lie elsewhere: s3://, gs://, hf://datasets/ORG/NAME, https:// (remote.py).
 
 A bad row is yielded as `BadRow`; `collect` counts it and decides when there are too many. A damaged file, a missing
 file and a column that no row has are the person's to mend: a UserError at once.
@@ -16,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from midtrain.documents.config import SourceConfig
+from midtrain.documents.reading.arrow import read_arrow
 from midtrain.documents.reading.files import SourceFile, files_by_entry
 from midtrain.documents.reading.html import read_html
 from midtrain.documents.reading.jsonl import read_jsonl
@@ -58,4 +62,11 @@ def _read_text(file: SourceFile, config: SourceConfig) -> Iterator[Row | BadRow]
     yield row | ({"group": file.name} if config.group == "file" else {})
 
 
-_READERS = {"jsonl": read_jsonl, "parquet": read_parquet, "text": _read_text, "html": read_html, "warc": read_warc}
+_READERS = {
+    "parquet": read_parquet,
+    "arrow": read_arrow,
+    "jsonl": read_jsonl,
+    "text": _read_text,
+    "html": read_html,
+    "warc": read_warc,
+}
