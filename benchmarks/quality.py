@@ -41,6 +41,7 @@ from midtrain.documents.config import SourceConfig
 from midtrain.documents.quality.config import QualityConfig
 from midtrain.documents.quality.scorers import fit_scorer, load_scorer
 from midtrain.documents.reading.read import read_rows
+from midtrain.models.load import quiet_transformers
 from midtrain.text.fasttext import FastText
 from midtrain.text.fasttext_training import train_fasttext
 from midtrain.text.language import FIRST_BYTES, identify
@@ -143,7 +144,8 @@ def encoder_error(folder: Path, texts: list[str]) -> float:
     config = _scorer("encoder", path="asset://tiny-base", max_tokens=256, train={"examples": {"read": "none"}})
     scorer: Any = load_scorer(config, folder)
     ours = scorer.score(pa.array(texts, pa.large_string()))
-    model = AutoModel.from_pretrained(scorer.encoder.path).eval()
+    with quiet_transformers():
+        model = AutoModel.from_pretrained(scorer.encoder.path).eval()
     tokenizer = AutoTokenizer.from_pretrained(scorer.encoder.path)
     worst = 0.0
     for text, score in zip(texts, ours, strict=True):

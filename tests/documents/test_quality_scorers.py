@@ -14,7 +14,9 @@ from midtrain.core.errors import UserError
 from midtrain.documents.collect import collect
 from midtrain.documents.config import HoldoutConfig
 from midtrain.documents.quality.closeness import closeness, fit_log_ratios
-from midtrain.documents.quality.config import AttributesConfig, QualityConfig
+from midtrain.documents.quality.config import AttributesConfig, ExamplesConfig, QualityConfig
+from midtrain.documents.quality.examples import read_examples
+from midtrain.documents.quality.identity import scorer_identity
 from midtrain.documents.quality.mining import choose, judged_ids, write_to_judge
 from midtrain.documents.quality.scorers import attribute_scores, fit_scorer, load_scorer, must_fit, quality_columns
 from midtrain.documents.store import Documents
@@ -68,6 +70,14 @@ def test_a_rubric_is_distilled_into_fasttext(judged, tmp_path):
     low, high = load_scorer(config, tmp_path).score(texts_of([0.0, 1.0], seed=1))
     assert low < 0.3
     assert high > 0.7
+
+
+def test_examples_may_be_parquet(judged, tmp_path):
+    rows = [json.loads(line) for line in judged.read_text().splitlines()]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "judged.parquet")
+    plain, columnar = (read_examples(ExamplesConfig(read=str(path))) for path in (judged, tmp_path / "judged.parquet"))
+    assert columnar == plain
+    assert len(plain.labels) == 300
 
 
 def test_closeness_prefers_what_looks_like_the_examples(tmp_path):
@@ -214,3 +224,16 @@ def test_a_round_of_mining_mends_a_scorer(judged, tmp_path):
     (folder / "round-1.jsonl").write_text("\n".join(json.dumps(line) for line in filled))
     again = fit_scorer(config, tmp_path, no_source)
     assert again["trained_on"] + again["documents"] == 400
+
+
+def test_a_scorer_is_named_by_what_is_behind_it(judged, tmp_path):
+    config = scorer("fasttext", train={"examples": {"read": str(judged)}})[1]
+    before = scorer_identity(config)
+    assert scorer_identity(config) == before
+    judged.write_text(judged.read_text() + '{"text": "one more", "label": 1}\n')
+    assert scorer_identity(config) != before
+    assert scorer_identity(scorer("fasttext", train={"examples": {"read": str(judged)}, "seed": 1})[1]) != before
+    with pytest.raises(UserError, match=r"nowhere\.bin cannot be read \(No such file"):
+        scorer_identity(scorer("fasttext", path=str(tmp_path / "nowhere.bin"), label="hq")[1])
+    with pytest.raises(UserError, match="holds no attributes"):
+        scorer_identity(scorer("attributes", path=str(tmp_path / "none"), column="marks")[1])

@@ -177,6 +177,7 @@ def test_languages_are_decided_and_none_disappears():
 
 
 def test_a_language_nobody_knows_is_told():
+    assert parse(LanguageConfig, {"keep": "en"}, "recipe").keep == ("en",)
     with pytest.raises(UserError, match=r'the model knows no "eng"\. Did you mean "en"\?'):
         check_languages(LanguageConfig(keep=("eng",)))
     check_languages(LanguageConfig(keep=("en",), languages={"sw": 0.3}))

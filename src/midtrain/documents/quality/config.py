@@ -6,9 +6,9 @@ threshold changes without scoring again. Higher is better for every scorer.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from midtrain.core.config import Config
 
@@ -21,7 +21,7 @@ class LanguageConfig(Config):
     """Which languages are kept; every language found is counted in the report, kept or not."""
 
     keep: Literal["all"] | tuple[str, ...] = "all"
-    """Codes to keep (ISO 639-1 where there is one, else 639-3: en, de, sw, yue), or all."""
+    """Codes to keep (ISO 639-1 where there is one, else 639-3: [en, de, sw, yue]), or all."""
     at_least: Annotated[float, Field(ge=0.0, le=1.0)] = 0.65
     """Below this confidence the language counts as uncertain (FineWeb's threshold, Penedo et al. 2024, section 3.3)."""
     languages: dict[str, float] = Field(default_factory=dict)
@@ -33,6 +33,11 @@ class LanguageConfig(Config):
     model: str | None = None
     """A fastText file (lid.176, GlotLID) to ask instead of the model that ships with py3langid; its labels are the
     codes."""
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _one_code(cls, keep: Any) -> Any:
+        return (keep,) if isinstance(keep, str) and keep != "all" else keep
 
 
 class ExamplesConfig(Config):

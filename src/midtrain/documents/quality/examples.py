@@ -64,8 +64,9 @@ def read_examples(config: ExamplesConfig, labelled: bool = True) -> Examples:
 def read_rows_of(file: SourceFile) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, row) of a JSONL or Parquet file; raises UserError for what is no row."""
     if file.format == "parquet":
-        with read_errors(file):
-            yield from enumerate(pq.read_table(file.path).to_pylist(), 1)
+        with read_errors(file), file.open() as stored:
+            rows = pq.read_table(stored).to_pylist()
+        yield from enumerate(rows, 1)
         return
     if file.format != "jsonl":
         raise UserError(f"{file.path} is {file.format}; examples are read from JSONL or Parquet.")
