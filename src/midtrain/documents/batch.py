@@ -2,9 +2,9 @@
 
 This is the inner loop of reading: what is done here is done for every row. Rows come in two ways. One by one, as dicts
 that may hold anything: each is checked, and goes into lists. Or many at once, as Arrow columns of plain texts
-(`schema.Rows`): those are hashed where they lie and become a piece of the batch without one Python string. Both give
-the same bytes; the second is several times as fast. Eight megabytes of text are enough for Arrow and Zstandard to work
-at full speed.
+(`rows.Rows`): those are hashed where they lie and become a piece of the batch without one Python string. Both give the
+same bytes; the second takes 40 % of the time on texts of 200 bytes and 75 % on 3 kB, where the codecs take the rest.
+Eight megabytes of text are enough for Arrow and Zstandard to work at full speed.
 """
 
 from __future__ import annotations

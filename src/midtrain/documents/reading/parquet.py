@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from midtrain.documents import schema
 from midtrain.documents.config import SourceConfig
 from midtrain.documents.reading.columns import Columns
 from midtrain.documents.reading.files import SourceFile
@@ -47,8 +51,9 @@ def rows_of_batch(batch: pa.RecordBatch, columns: Columns, before: int) -> Rows:
         path = str(columns.file.path)
         cells = zip(*[_values(column) for column in batch.columns], strict=True)
         for number, values in enumerate(cells, before + 1):
-            if _INVALID in values:
-                yield BadRow("invalid UTF-8", (path, number))
+            bad = next((value for value in values if isinstance(value, _Bad)), None)
+            if bad is not None:
+                yield BadRow(bad.value, (path, number))
             else:
                 yield columns.row(dict(zip(names, values, strict=True)), (path, number))
 
@@ -61,29 +66,42 @@ def rows_of_batch(batch: pa.RecordBatch, columns: Columns, before: int) -> Rows:
     return Rows(each=each, columns=lambda: columns.arrays(column, values))
 
 
-_INVALID = object()
+class _Bad(Enum):
+    """What stands for a value that cannot be a text."""
+
+    INVALID = "invalid UTF-8"
+    TOO_LONG = "longer than 256 MiB"
 
 
 def _values(array: pa.Array) -> list[Any]:
-    """The values of a column; those that are not UTF-8 become `_INVALID`."""
+    """The values of a column, those that cannot be a text as `_Bad`; one that is too long is never made a string."""
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
+    too_long: list[int] = []
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_binary(array.type):
+        long_N = pc.greater(pc.binary_length(array), schema.MAX_ROW_BYTES).fill_null(False)
+        too_long = np.flatnonzero(np.asarray(long_N)).tolist()
+        if too_long:
+            array = pc.if_else(long_N, pa.scalar(None, array.type), array)
     try:
         values = array.to_pylist()
     except UnicodeDecodeError:
         values = [_one(array[i]) for i in range(len(array))]
-    return [_decode(v) if isinstance(v, bytes) else v for v in values]
+    values = [_decode(value) if isinstance(value, bytes) else value for value in values]
+    for i in too_long:
+        values[i] = _Bad.TOO_LONG
+    return values
 
 
 def _one(scalar: pa.Scalar) -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
-        return _INVALID
+        return _Bad.INVALID
 
 
 def _decode(value: bytes) -> Any:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        return _INVALID
+        return _Bad.INVALID
