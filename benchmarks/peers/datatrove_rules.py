@@ -1,7 +1,7 @@
 """The rules with datatrove: Gopher repetition, Gopher quality, FineWeb and C4, from Parquet to Parquet.
 
-    datatrove_rules.py decide FOLDER OUT   what each filter says of each document, alone: {id: {set: reason or ""}}
-    datatrove_rules.py time FOLDER OUT     read, filter, write, as a pipeline does: seconds and documents kept
+datatrove_rules.py decide FOLDER OUT   what each filter says of each document, alone: {id: {set: reason or ""}}
+datatrove_rules.py time FOLDER OUT     read, filter, write, as a pipeline does: seconds and documents kept
 """
 
 from __future__ import annotations
@@ -65,10 +65,10 @@ def main() -> None:
     for one in filters().values():  # the tokenizer is loaded before the clock starts
         one.filter(Document(text="A warm cup of tea.", id="warm"))
     with tempfile.TemporaryDirectory() as work:
-        start = time.perf_counter()
+        start, cpu_start = time.perf_counter(), time.process_time()
         kept = run(folder, Path(work))
-        seconds = time.perf_counter() - start
-    out.write_text(json.dumps({"seconds": seconds, "kept": kept}))
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu_start
+    out.write_text(json.dumps({"seconds": seconds, "cpu_seconds": cpu, "kept": kept}))
 
 
 if __name__ == "__main__":

@@ -287,7 +287,7 @@ def _line(text, kinds, p, row, state, hashes, sizes, stop_hashes, stop_bits):
         state[CHUNKS] += 1
         state[LONGEST] = max(state[LONGEST], size)
         if mask & ~_PLAIN and size > 1:
-            _split_chunk(text, kinds, chunk, p, row, state, hashes, sizes, stop_hashes, stop_bits)
+            _split_chunk(text, kinds, chunk, p, mask, row, state, hashes, sizes, stop_hashes, stop_bits)
         else:
             _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bits)
     return begin, end, p + 1, characters, line
@@ -408,7 +408,7 @@ def _repeats(blocks, sizes, n):
 
 
 @_inner
-def _split_chunk(text, kinds, a, b, row, state, hashes, sizes, stop_hashes, stop_bits):
+def _split_chunk(text, kinds, a, b, mask, row, state, hashes, sizes, stop_hashes, stop_bits):
     """Split what stands between white space: punctuation in front and behind, a clitic, and the core."""
     front = a
     while front < b and (_SPLIT_OFF >> kinds[front] & 1 or _is_dots(text, front, b)):
@@ -419,7 +419,7 @@ def _split_chunk(text, kinds, a, b, row, state, hashes, sizes, stop_hashes, stop
         if not _SPLIT_OFF >> kinds[last] & 1 and not (kinds[last] == u.PERIOD and _splits_period(kinds, front, last)):
             break
         back = last
-    core = _before_clitic(text, front, back)
+    core = _before_clitic(text, front, back) if mask >> u.QUOTE & 1 else back
     while a < b:
         if a < front:
             after = _after_mark(kinds, a, front)
@@ -430,7 +430,7 @@ def _split_chunk(text, kinds, a, b, row, state, hashes, sizes, stop_hashes, stop
         else:
             after = _after_mark(kinds, a, b)
         code, size, mask = _OFFSET, _ZERO, _ZERO
-        for p in range(a, after):
+        for p in range(np.uint64(a), np.uint64(after)):
             code = (code ^ text[p]) * _PRIME
             size += kinds[p] != u.CONTINUATION
             mask |= 1 << kinds[p]
@@ -571,22 +571,17 @@ def _n_grams(hashes, sizes, n_words, row):
     for i in range(n_words):
         ends[i + 1] = ends[i] + sizes[i]
     pairs, places, left = _pairs_seen_twice(hashes, n_words)
-    numbers = np.empty(n_words, dtype=np.int32)
+    apart, numbers = places.copy(), np.empty(n_words, dtype=np.int32)
+    counts, firsts = np.empty(left, dtype=np.int32), np.empty(left, dtype=np.int32)
+    known, rest = _ZERO, left
     for n in range(2, min(n_words, 10) + 1):
         if n > 2:
-            kept = _ZERO
-            for j in range(left - 1):  # both (n-1)-grams inside occur twice
-                if places[j + 1] == places[j] + 1:
-                    first, second = numbers[places[j]], numbers[places[j + 1]]
-                    pairs[kept] = np.uint64(first) << np.uint64(32) | np.uint64(second + 1)
-                    places[kept] = places[j]
-                    kept += 1
-            left = kept
+            left, known, rest = _lengthen(places, left, numbers, known, counts, firsts, pairs, apart)
         if left == 0 and n > 4:
             break
-        counts, firsts = _number(pairs, places, left, numbers)
+        known = _number(pairs, apart, rest, numbers, known, counts, firsts)
         if n <= 4:
-            row[TOP + n - 2] = _top(counts, firsts, ends, n)
+            row[TOP + n - 2] = _top(counts[:known], firsts, ends, n)
         kept = _ZERO
         for j in range(left):
             if counts[numbers[places[j]]] > 1:
@@ -619,21 +614,49 @@ def _pairs_seen_twice(hashes, n_words):
 
 
 @_inner
-def _number(pairs, places, left, numbers):
-    """Number the pairs in order of appearance, numbers[places[j]] for pair j; returns (counts, first places)."""
-    bits = _table_bits(left)
+def _lengthen(places, left, numbers, known, counts, firsts, pairs, apart):
+    """From the numbers of (n-1)-grams at `places` to those of n-grams: most go on as the first of their kind did.
+
+    Places whose next one is not left are given up. Returns (places left, n-grams numbered so far, places that go on
+    otherwise): the last are in `apart`, with their pairs of (n-1)-gram numbers, for `_number`.
+    """
+    heads, nexts = np.full(known, -1, dtype=np.int32), np.empty(known, dtype=np.int32)
+    kept, found, rest = _ZERO, _ZERO, _ZERO
+    for j in range(left - 1):
+        place = places[j]
+        if places[j + 1] != place + 1:
+            continue
+        places[kept] = place
+        kept += 1
+        first, second = numbers[place], numbers[place + 1]
+        if heads[first] < 0:
+            heads[first], nexts[first] = found, second
+            numbers[place], counts[found], firsts[found] = found, 1, place
+            found += 1
+        elif nexts[first] == second:
+            numbers[place] = heads[first]
+            counts[heads[first]] += 1
+        else:
+            pairs[rest] = np.uint64(first) << np.uint64(32) | np.uint64(second + 1)
+            apart[rest] = place
+            rest += 1
+    return kept, found, rest
+
+
+@_inner
+def _number(pairs, apart, rest, numbers, known, counts, firsts):
+    """Number the pairs from `known` on, equal ones alike, and write the numbers at their places; returns how many."""
+    bits = _table_bits(rest)
     keys, values = np.zeros(1 << bits, dtype=np.uint64), np.empty(1 << bits, dtype=np.int32)
-    counts, firsts = np.empty(left, dtype=np.int32), np.empty(left, dtype=np.int32)
-    found = 0
-    for j in range(left):
+    for j in range(rest):
         slot = _find(keys, pairs[j], bits)
         if not keys[slot]:
-            keys[slot], values[slot] = pairs[j], found
-            counts[found], firsts[found] = 0, places[j]
-            found += 1
-        numbers[places[j]] = values[slot]
+            keys[slot], values[slot] = pairs[j], known
+            counts[known], firsts[known] = 0, apart[j]
+            known += 1
+        numbers[apart[j]] = values[slot]
         counts[values[slot]] += 1
-    return counts[:found], firsts[:found]
+    return known
 
 
 @_inner
@@ -641,7 +664,7 @@ def _top(counts, firsts, ends, n):
     """Characters of all occurrences of the most frequent n-gram, the earliest of those that tie."""
     first, most = 0, 1
     for number in range(len(counts)):
-        if counts[number] > most:
+        if counts[number] > most or (counts[number] == most > 1 and firsts[number] < first):
             first, most = firsts[number], counts[number]
     return (ends[first + n] - ends[first] + n - 1) * most
 
