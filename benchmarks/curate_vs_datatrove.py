@@ -101,10 +101,10 @@ def run(name: str, parts: list[list[Path]], cores: list[int]) -> tuple[float, fl
 
 
 def real_texts(count: int, longest: int = 20_000) -> list[str]:
-    """`count` each of speeches, reviews, novels, code and word problems (where they lie on this machine) and of its own
-    text, in pieces of at most `longest` characters, shuffled."""
+    """Pieces of at most `longest` characters, shuffled: of `count` each of speeches, reviews, novels, code and word
+    problems where they lie on this machine, and of a quarter as many of its Python files."""
     folder = data_folder()
-    found = [text for _, text in islice(machine_texts(), count)]
+    found = [text for _, text in islice(machine_texts(), count // 4)]
     for name in _REAL if folder else ():
         rows = islice(read_jsonl(folder / f"{name}.jsonl.gz"), count)
         found += [row.get("text") or f"{row['question']}\n{row['answer']}" for row in rows]

@@ -136,11 +136,12 @@ def statistics_of(text: str, stop_words: tuple[str, ...] | None) -> dict[str, fl
             continue
         lines.append(line)
         paragraphs[-1].append(line)
-        sentences, ended = 0, True
+        sentences, ended, letters_alone = 0, True, 0
         for chunk in chunks:
             for word, is_word, has_letter in split_chunk(chunk):
                 words.append(word)
                 if is_word:
+                    letters_alone += kind(word[0]) == u.SOLO
                     word_characters += len(word)
                     alphabetic += has_letter
                     sentences += ended
@@ -149,7 +150,7 @@ def statistics_of(text: str, stop_words: tuple[str, ...] | None) -> dict[str, fl
                     n_symbols += 1
                     ended = ended or (len(word) == 1 and kind(word) in _ENDS)
         facts["short_lines"] += len(line) <= 30
-        _judge_line(line, chunks, sentences, facts)
+        _judge_line(line, chunks, max(letters_alone, len(chunks)), sentences, facts)
     n_words, n_lines, characters = len(words), max(len(lines), 1), max(len(text), 1)
     newlines = text.count("\n")
     blocks = ["\n".join(paragraph) for paragraph in paragraphs if paragraph]
@@ -183,15 +184,15 @@ def statistics_of(text: str, stop_words: tuple[str, ...] | None) -> dict[str, fl
 
 
 def _chunks(line: str) -> list[str]:
-    return line.replace("\u200b", " ").replace("\u0f0b", " ").split()
+    return re.sub("[\u200b\u0f0b\u1361]", " ", line).split()
 
 
-def _judge_line(line: str, chunks: list[str], sentences: int, facts: Counter[str]) -> None:
+def _judge_line(line: str, chunks: list[str], n_words: int, sentences: int, facts: Counter[str]) -> None:
     line = line[line.index(chunks[0]) : line.rindex(chunks[-1]) + len(chunks[-1])]
     facts["bullet_lines"] += line.startswith(("-", "\u2022"))
     facts["ellipsis_lines"] += line.endswith(("...", "\u2026"))
     facts["terminal_lines"] += kind(line[-1]) in _ENDS
-    if len(chunks) < 3 or max(map(len, chunks)) > 1000:
+    if n_words < 3 or max(map(len, chunks)) > 1000:
         return
     while citation := _CITATION.search(line):
         line = line[: citation.start()]

@@ -16,7 +16,7 @@ PIECES = st.sampled_from(
     [
         *"aZ.,!?'\"-/:=#<>{}[]()|_&*+;~",
         *(" ", " ", " ", "\t", "\n", "\n", "\n\n", "\r\n", "\r", "\x0b", "\x1c"),
-        *("\u2028", "\u00a0", "\u3000", "\u200b", "\u0f0b", "\ufffd", "\x07"),
+        *("\u2028", "\u00a0", "\u3000", "\u200b", "\u0f0b", "\u1361", "\ufffd", "\x07"),
         *("the ", "and ", "of ", "word", "Word", "USA", "don't", "it's ", "we\u2019ll", "well-known", "a.b", "b.C"),
         *("...", "..", "\u2026", "3.5", "10-20", "x/y", "a--b", "e.g.", "J. ", "\u2014", "\u2022 ", "- "),
         *("[1]", "[edit]", "[citation needed]", "<b>", "</a href='x'>", "<!--"),
@@ -69,7 +69,7 @@ def test_kinds_are_those_of_the_running_python():
     points = [p for p in range(0x20000) if not 0xD800 <= p < 0xE000]
     letters = np.isin(kinds, (u.LOWER, u.UPPER, u.LETTER, u.SOLO)).tolist()
     assert all(letters[p] == chr(p).isalpha() for p in points)
-    spaces = {p for p in points if chr(p).isspace()} | {0x0F0B, 0x200B}
+    spaces = {p for p in points if chr(p).isspace()} | {0x0F0B, 0x1361, 0x200B}
     assert spaces == set(np.flatnonzero(np.isin(kinds, (u.SPACE, u.NEWLINE))).tolist())
     assert kinds.max() < u.KINDS
 

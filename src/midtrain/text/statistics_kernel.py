@@ -75,7 +75,7 @@ _within = njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_w
 _ZERO = np.int64(0)
 
 # The state of the line at hand.
-ENDED, SENTENCES, CHUNKS, LONGEST = range(4)
+ENDED, SENTENCES, CHUNKS, LONGEST, SOLO_WORDS = range(5)
 
 SHORT_LINE = 30  # characters; FineWeb (Penedo et al. 2024), section 3.5
 PROSE_LINE_WORDS = 3  # C4 (Raffel et al. 2020), section 2.2
@@ -229,7 +229,7 @@ def _lines(text, kinds, row, hashes, sizes, stop_hashes, stop_bits):
     most = row[NEWLINES] + 1
     lines, line_sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int64)
     paragraphs, paragraph_sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int64)
-    state = np.zeros(4, dtype=np.int64)
+    state = np.zeros(5, dtype=np.int64)
     a, open_paragraph = _ZERO, False
     while a < len(text):
         begin, end, a, characters, code = _line(text, kinds, a, row, state, hashes, sizes, stop_hashes, stop_bits)
@@ -258,7 +258,7 @@ def _line(text, kinds, p, row, state, hashes, sizes, stop_hashes, stop_bits):
     Returns (where its first character that is no white space is, the end of the last one, where the next line begins,
     characters, hash of the whole line).
     """
-    state[ENDED], state[SENTENCES], state[CHUNKS], state[LONGEST] = 1, 0, 0, 0
+    state[ENDED], state[SENTENCES], state[CHUNKS], state[LONGEST], state[SOLO_WORDS] = 1, 0, 0, 0, 0
     begin, end, characters, line = p, p, _ZERO, _OFFSET
     while p < len(text) and text[p] != 10:
         if kinds[p] == u.SPACE:
@@ -302,7 +302,7 @@ def _judge_line(text, kinds, a, b, characters, row, state):
     row[ELLIPSIS_LINES] += kind == u.ELLIPSIS or _ends_with_dots(text, a, b)
     row[TERMINAL_LINES] += kind == u.PERIOD or kind == u.TERMINAL
     row[SHORT_LINES] += characters <= SHORT_LINE
-    if state[CHUNKS] >= PROSE_LINE_WORDS and state[LONGEST] <= PROSE_WORD_CHARACTERS:
+    if max(state[CHUNKS], state[SOLO_WORDS]) >= PROSE_LINE_WORDS and state[LONGEST] <= PROSE_WORD_CHARACTERS:
         _prose_line(text, kinds, a, b, row, state[SENTENCES])
 
 
@@ -528,6 +528,7 @@ def _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bi
     hashes[n], sizes[n] = code, size
     row[WORDS] = n + 1
     if mask & _ALNUM:
+        state[SOLO_WORDS] += mask >> u.SOLO & 1
         row[WORD_CHARACTERS] += size
         row[ALPHABETIC] += mask & _LETTERS != 0
         slot = np.int64(code & np.uint64(STOP_SLOTS - 1))

@@ -57,7 +57,7 @@ _LISTS = {
 }
 STOP_WORDS: dict[str, tuple[str, ...]] = {}
 """The stop words of a language by its ISO 639-1 code."""
-_CODES: dict[str, str] = {}
+_CODES: dict[str, str] = {"lao": "lo", "khm": "km", "mya": "my", "bod": "bo", "iii": "ii", "mal": "ml", "kal": "kl"}
 for _codes, _words in _LISTS.items():
     _first, *_others = _codes.split()
     STOP_WORDS[_first] = tuple(dict.fromkeys(_words.split()))

@@ -4,9 +4,10 @@ The kinds are those that decide where a word, a sentence or a line ends, no more
 `unicodedata` of the running Python in some 0.1 s, once per process; `VERSION` belongs in the fingerprint of whatever
 is computed with it, because a later Unicode knows more letters.
 
-Scripts written without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) have no words without a dictionary. Their
-letters are SOLO: each is a word of its own, with the marks that follow it. A rule about the length of words must not
-be asked of such a language (documents/curation/rules_config.py). In Tibetan the dot between syllables is a space.
+Scripts written without spaces (Chinese, Japanese, Yi, Thai, Lao, Khmer, Burmese) have no words without a dictionary.
+Their letters are SOLO: each is a word of its own, with the marks that follow it. A rule about the length of words must
+not be asked of such a language (documents/curation/rules_config.py). The dots between syllables in Tibetan and between
+words in Ethiopic are spaces.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ SYMBOL = 20  # what stays where it stands (+ | ^ @, controls, private use)
 KINDS = 21
 
 _LISTED = {
-    SPACE: "\u0f0b\u200b",
+    SPACE: "\u0f0b\u1361\u200b",
     NEWLINE: "\n",
     MARK: "\u200c\u200d\u2060\ufeff\xad",
     PERIOD: ".",
@@ -62,7 +63,7 @@ _LISTED = {
 _SOLO = (
     (0x0E01, 0x0E4F), (0x0E81, 0x0EE0), (0x1000, 0x1040), (0x1050, 0x1090), (0x1780, 0x17B4),  # Thai ... Khmer
     (0x3005, 0x3008), (0x3041, 0x3100), (0x31F0, 0x3200), (0xFF66, 0xFFA0),  # kana
-    (0x3400, 0x4DC0), (0x4E00, 0xA000), (0xF900, 0xFB00), (0x20000, 0x32400),  # Han
+    (0x3400, 0x4DC0), (0x4E00, 0xA490), (0xF900, 0xFB00), (0x20000, 0x32400),  # Han, Yi
 )  # fmt: skip
 _CATEGORIES = {"M": MARK, "N": DIGIT, "P": PUNCTUATION, "Sc": PUNCTUATION, "So": ICON}
 

@@ -86,10 +86,20 @@ RULE_SETS: dict[str, tuple[Rule, ...]] = {
 
 RULES: dict[str, Rule] = {rule.name: rule for rules in RULE_SETS.values() for rule in rules}
 
-LANGUAGE_THRESHOLDS: dict[str, dict[str, float]] = {
-    **{code: {"short_words": 1.0} for code in ("zh", "ja", "th", "lo", "km", "my", "bo")},
+_LETTERS_ARE_WORDS = {"short_words": 1.0} | {
+    f"duplicate_{n}_grams": bound for n, bound in ((5, 0.46), (6, 0.38), (7, 0.31), (8, 0.26), (9, 0.22), (10, 0.20))
 }
-"""Where a published threshold cannot mean what it says: a letter is a word in these."""
+_NO_END_OF_SENTENCE = {"few_sentences": 0, "terminal_lines": 0.0}
+LANGUAGE_THRESHOLDS: dict[str, dict[str, float]] = {
+    **dict.fromkeys(("zh", "ja", "lo", "km", "my", "ii"), _LETTERS_ARE_WORDS),
+    "th": _LETTERS_ARE_WORDS | _NO_END_OF_SENTENCE,
+    "ko": {"short_words": 2.0},
+    "bo": {"short_words": 2.0},
+    "ml": {"long_words": 14.0},
+    "kl": {"long_words": 17.0},
+}
+"""Where a published threshold cannot mean what it says, because a letter counts as a word, words are longer, or no mark
+ends a sentence. Bounds lie a fifth outside the values of the Universal Declaration of Human Rights in the language."""
 
 
 def _check_rules(names: Any) -> None:
