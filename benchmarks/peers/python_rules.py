@@ -74,7 +74,7 @@ def _period_is_apart(before: str) -> bool:
         return True
     if kind(before[-1]) == u.UPPER:
         return len(before) > 1 and kind(before[-2]) == u.UPPER
-    return kind(before[-1]) not in (u.SPACE, u.NEWLINE, u.SLASH, u.HYPHEN)
+    return kind(before[-1]) not in (u.SPACE, u.NEWLINE, u.SLASH)
 
 
 def _core_words(core: str) -> list[str]:
@@ -109,14 +109,14 @@ def _joint_end(core: str, at: int) -> int:
     if at == 0 or after == len(core):
         return at
     left, right = kind(core[at - 1]), kind(core[after])
-    letters = left in _LETTERS and right in _LETTERS
+    before_letter = (left in _LETTERS or left == u.DIGIT) and right in _LETTERS
     joined = {
-        u.HYPHEN: letters or left == right == u.DIGIT,
-        u.DASH: letters or left == right == u.DIGIT,
-        u.COLON: (left in _LETTERS or left == u.DIGIT) and right in _LETTERS,
-        u.SLASH: (left in _LETTERS or left == u.DIGIT) and right in _LETTERS,
+        u.HYPHEN: before_letter or left == right == u.DIGIT,
+        u.DASH: before_letter or left == right == u.DIGIT,
+        u.COLON: before_letter,
+        u.SLASH: before_letter,
         u.PERIOD: left == u.LOWER and right == u.UPPER,
-        u.COMMA: letters,
+        u.COMMA: before_letter and left != u.DIGIT,
     }
     return after if joined.get(one) else at
 

@@ -85,6 +85,8 @@ def test_kinds_are_those_of_the_running_python():
         ("well-known", "well - known"),
         ("2010-2012", "2010 - 2012"),
         ("and/or", "and / or"),
+        ("2*3=6", "2 * 3=6"),
+        ("C++.", "C++ ."),
         ("3.5%", "3.5 %"),
         ("x_y", "x_y"),
         ("\u4f60\u597d\u3002", "\u4f60 \u597d \u3002"),

@@ -6,10 +6,10 @@ makes shares of them. Everything the kernels call lives in this file, because nu
 
 Words
     Between white space, punctuation is split off at both ends, one character a word (a run of periods is one word); an
-    English clitic ('s, n't, 'll ...) is a word. Inside, a word ends at dashes, commas, colons and slashes between
-    letters, at a period between a lower and an upper case letter, at ellipses and pictures; "3.5", "x_y" and "U.S" stay
-    whole. These are the rules of spaCy's blank English tokenizer, which datatrove counts words with, without its list
-    of exceptions. A letter of a script without spaces is a word.
+    English clitic ('s, n't, 'll ...) is a word. Inside, a word ends at dashes, operators, commas, colons and slashes
+    between letters (some between digits too), at a period between a lower and an upper case letter, at ellipses and
+    pictures; "3.5", "x_y" and "U.S" stay whole. These are the rules of spaCy's blank English tokenizer, which datatrove
+    counts words with, without its lists of exceptions. A letter of a script without spaces is a word.
 Lines
     End at a line feed; a carriage return before it is no part of them. Lines of nothing but white space are blank: they
     are not counted, and they divide paragraphs.
@@ -20,6 +20,8 @@ Repetition
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -70,8 +72,9 @@ TOP = 27  # of 2-grams; 3- and 4-grams follow
 REPEATED = 30  # of 5-grams; 6- to 10-grams follow
 
 # Only the outermost is called from Python and kept in the cache; _ZERO, unlike 0, does not compile a function anew.
-_inner = njit(nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-_within = njit(nogil=True, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_OPTIONS: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_inner = njit(**_OPTIONS)
+_within = njit(forceinline=True, **_OPTIONS)
 _ZERO = np.int64(0)
 
 # The state of the line at hand.
@@ -99,7 +102,9 @@ _SPLIT_OFF = (
     | (1 << u.PUNCTUATION)
     | (1 << u.ICON)
 )
-_BEFORE_PERIOD = _SPLIT_OFF | _ALNUM & ~(1 << u.UPPER) | (1 << u.MARK) | (1 << u.PERIOD) | (1 << u.SYMBOL)
+_BEFORE_PERIOD = (
+    _SPLIT_OFF | _ALNUM & ~(1 << u.UPPER) | (1 << u.MARK) | (1 << u.PERIOD) | (1 << u.SYMBOL) | (1 << u.HYPHEN)
+)
 _ENDS = (1 << u.PERIOD) | (1 << u.TERMINAL)
 _CODE = np.isin(np.arange(256), np.frombuffer(b"{}[]<>=;_|\\^~$@&*+/`", dtype=np.uint8))
 
@@ -465,14 +470,13 @@ def _core_word_end(text, kinds, begin, a, b):
 @_inner
 def _joins(kind, left, right):
     """Does a word end at a character of `kind` between characters of the kinds `left` and `right`?"""
-    letters = _LETTERS >> left & 1 and _LETTERS >> right & 1
     if kind == u.HYPHEN or kind == u.DASH:
-        return letters or (left == u.DIGIT and right == u.DIGIT)
+        return _ALNUM >> left & _LETTERS >> right & 1 or (left == u.DIGIT and right == u.DIGIT)
     if kind == u.COLON or kind == u.SLASH:
-        return _ALNUM >> left & 1 and _LETTERS >> right & 1
+        return _ALNUM >> left & _LETTERS >> right & 1
     if kind == u.PERIOD:
         return left == u.LOWER and right == u.UPPER
-    return kind == u.COMMA and letters
+    return kind == u.COMMA and _LETTERS >> left & _LETTERS >> right & 1
 
 
 @_inner

@@ -32,11 +32,11 @@ QUOTE = 12
 COMMA = 13
 COLON = 14  # : < > = and the like: split off, and between letters too
 SLASH = 15  # a joint between letters that is not split off
-HYPHEN = 16  # the same, between digits too
-DASH = 17  # longer dashes: as a hyphen, and split off
-PUNCTUATION = 18  # everything else that is split off: brackets, currency, # % & * _ ...
+HYPHEN = 16  # hyphens, + and ^: the same, between digits too
+DASH = 17  # longer dashes and *: as a hyphen, and split off
+PUNCTUATION = 18  # everything else that is split off: brackets, currency, # % & _ ...
 ICON = 19  # pictures: always a word of its own
-SYMBOL = 20  # what stays where it stands (+ | ^ @, controls, private use)
+SYMBOL = 20  # what stays where it stands (| @, controls, private use)
 KINDS = 21
 
 _LISTED = {
@@ -56,9 +56,9 @@ _LISTED = {
     COMMA: ",",
     COLON: ":<>=",
     SLASH: "/",
-    HYPHEN: "-~\u2010\u2011",
-    DASH: "\u2013\u2014\u2015",
-    SYMBOL: "\\|+^@",
+    HYPHEN: "-~+^\u2010\u2011",
+    DASH: "*\u2013\u2014\u2015",
+    SYMBOL: "\\|@",
 }
 _SOLO = (
     (0x0E01, 0x0E4F), (0x0E81, 0x0EE0), (0x1000, 0x1040), (0x1050, 0x1090), (0x1780, 0x17B4),  # Thai ... Khmer
