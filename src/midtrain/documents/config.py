@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from midtrain.core.config import Config, Size
+from midtrain.documents.curation.config import CurateConfig
 from midtrain.documents.reading.python_address import SCHEME, parse_address
 from midtrain.documents.reading.remote_address import check_address, is_remote
 
@@ -69,6 +70,8 @@ class SourceConfig(Config):
     """The share of rows that may be unusable (invalid JSON or UTF-8, no text) before the source is refused."""
     min_characters: Annotated[int, Field(ge=0)] = 0
     """Documents with fewer characters are left out, and counted."""
+    curate: CurateConfig | None = None
+    """How this source is curated; instead of the recipe's own `curate`."""
 
     @field_validator("read")
     @classmethod

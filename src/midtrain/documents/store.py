@@ -7,6 +7,7 @@ one batch of the writer (8 MB of text, or one long document).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,22 @@ import pyarrow.parquet as pq
 from midtrain.core.artifact import MANIFEST, Artifact
 from midtrain.core.errors import UserError
 from midtrain.documents.schema import SCHEMA, SPLITS
+
+
+def row_groups(shard: Path, columns: list[str]) -> Iterator[pa.Table]:
+    """Every row group of one shard, as a table of `columns`."""
+    with reading(shard), pq.ParquetFile(shard) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=columns, use_threads=False)
+
+
+@contextmanager
+def reading(shard: Path) -> Iterator[None]:
+    """Turn what Arrow says about a damaged shard into a UserError."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{shard} is damaged ({error}); remove {shard.parent} and run again.") from error
 
 
 class Documents:
@@ -37,16 +54,11 @@ class Documents:
         names = list(SCHEMA.names if columns is None else columns)
         wanted = names if split is None or "split" in names else [*names, "split"]
         for shard in self.shards:
-            try:
-                with pq.ParquetFile(shard) as file:
-                    for number in range(file.num_row_groups):
-                        table = file.read_row_group(number, columns=wanted, use_threads=False)
-                        if split is not None:
-                            table = table.filter(pc.equal(table["split"], split))
-                        if len(table):
-                            yield table.select(names).combine_chunks()
-            except (pa.ArrowException, OSError) as error:
-                raise UserError(f"{shard} is damaged ({error}); remove {self.path} and run again.") from error
+            for table in row_groups(shard, wanted):
+                if split is not None:
+                    table = table.filter(pc.equal(table["split"], split))
+                if len(table):
+                    yield table.select(names).combine_chunks()
 
     def count(self, split: str | None = None) -> int:
         """Documents in `split` (both when None)."""

@@ -1,6 +1,7 @@
 """The recipe as a graph of steps: what is made from what, and under which name.
 
-    documents/<source>            read, deduplicate, split
+    documents/<source>            read, deduplicate exactly, split
+    curated/<source>              what curation leaves of it, where the recipe curates (see curation_graph.py)
     tokenizer                     the base's own, or trained from documents
     base                          loaded and proven equal to plain transformers, or initialised
     tokens/<source>               the training split as a TokenStore
@@ -25,7 +26,8 @@ from typing import Any
 
 from midtrain.core.steps import Step, Steps
 from midtrain.recipe import make_data, make_evidence, make_models
-from midtrain.recipe.schema import ProblemSourceConfig, RecipeConfig
+from midtrain.recipe.curation_graph import curation_steps, documents_name
+from midtrain.recipe.schema import DocumentsConfig, ProblemSourceConfig, RecipeConfig
 from midtrain.tokens.config import PackingConfig
 from midtrain.training.config import StageConfig
 
@@ -40,7 +42,7 @@ def artifacts_folder(out: Path) -> Path:
 
 def build_graph(recipe: RecipeConfig, out: Path) -> Steps:
     """The steps of a recipe in order. Reads file sizes and the tokenizer's files, nothing else."""
-    steps = [*_document_steps(recipe), *_base_steps(recipe), *_token_steps(recipe)]
+    steps = [*document_steps(recipe), *_base_steps(recipe), *_token_steps(recipe)]
     for arm, stages in recipe.arms().items():
         for seed in recipe.seeds:
             steps += _arm_steps(recipe, arm, seed, stages)
@@ -52,15 +54,21 @@ def _dump(config: Any, exclude: set[str] | None = None) -> Any:
     return config.model_dump(mode="json", exclude=exclude)
 
 
-def _document_steps(recipe: RecipeConfig) -> list[Step]:
+def build_documents_graph(recipe: DocumentsConfig, out: Path) -> Steps:
+    """The steps that make documents, and no others."""
+    return Steps(artifacts_folder(out), document_steps(recipe))
+
+
+def document_steps(recipe: DocumentsConfig) -> list[Step]:
+    """Reading and curation, in order."""
     steps = []
     for name, source in recipe.sources.items():
-        asked = {"source": _dump(source), "name": name, "holdout": _dump(recipe.holdout)}
+        asked = {"source": _dump(source, {"curate"}), "name": name, "holdout": _dump(recipe.holdout)}
         if not isinstance(source, ProblemSourceConfig):
             asked["identity"] = make_data.identity(source)
         make = partial(make_data.make_documents, name, source, recipe.holdout)
         steps.append(Step(f"documents/{name}", 1, asked, (), make))
-    return steps
+    return steps + curation_steps(recipe)
 
 
 def _base_steps(recipe: RecipeConfig) -> list[Step]:
@@ -70,7 +78,7 @@ def _base_steps(recipe: RecipeConfig) -> list[Step]:
         "tokenizer",
         1,
         make_models.tokenizer_asked(base),
-        tuple(f"documents/{name}" for name in trained_from),
+        tuple(documents_name(recipe, name) for name in trained_from),
         partial(make_models.make_tokenizer, base),
     )
     model = Step("base", 1, make_models.base_asked(base), ("tokenizer",), partial(make_models.make_base, base))
@@ -80,8 +88,9 @@ def _base_steps(recipe: RecipeConfig) -> list[Step]:
 def _token_steps(recipe: RecipeConfig) -> list[Step]:
     steps = []
     for name in recipe.sources:
-        needs = (f"documents/{name}", "tokenizer")
-        aliases = {f"documents/{name}": "documents"}
+        documents = documents_name(recipe, name)
+        needs = (documents, "tokenizer")
+        aliases = {documents: "documents"}
         for room, split in (("tokens", "train"), ("heldout", "heldout")):
             if split == "heldout" and name not in measured_sources(recipe):
                 continue
@@ -165,7 +174,7 @@ def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
         "arms": list(recipe.arms()),
     }
     scores = Step("scores", 1, judged, tuple(models), partial(make_evidence.make_scores, recipe))
-    everything = [f"documents/{name}" for name in recipe.sources] + [f"tokens/{name}" for name in recipe.sources]
+    everything = [step.name for step in document_steps(recipe)] + [f"tokens/{name}" for name in recipe.sources]
     for arm, stages in recipe.arms().items():
         for seed in recipe.seeds:
             everything += [f"train/{arm}/seed-{seed}/{stage}" for stage in stages] + [f"export/{arm}/seed-{seed}"]

@@ -8,17 +8,27 @@ something the evaluation measures.
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from midtrain.core.config import Config
 from midtrain.core.errors import did_you_mean
 from midtrain.documents.config import HoldoutConfig, SourceConfig
+from midtrain.documents.curation.config import CurateConfig
+from midtrain.documents.decontamination.config import DecontaminateConfig
+from midtrain.documents.deduplication.config import DEFAULT, DeduplicateConfig
 from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig, require_measured
 from midtrain.models.config import BaseConfig
 from midtrain.training.config import StageConfig
 from midtrain.verify.config import ProblemsConfig
+
+
+def _check_keys(parts: Iterable[str]) -> None:
+    for key in parts:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", key):
+            raise ValueError(f'"{key}" must be letters, digits, dashes and underscores')
 
 
 class ProblemSourceConfig(Config):
@@ -44,21 +54,84 @@ class ExportConfig(Config):
     """Also export the optimizer's moments (two more copies of the weights), so that a later anneal can keep them."""
 
 
-class RecipeConfig(Config):
-    """A whole mid-training run."""
+class DocumentsConfig(Config):
+    """Sources and their curation: the part of a recipe that `midtrain curate` runs, alone or as a file of its own."""
 
     name: str
     """A short name; the run's folder is runs/NAME unless --out says otherwise."""
     description: str = ""
-    """What this recipe is for, in a sentence; shown in the plan and the report."""
-    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
-    """One run of every arm per seed. Three is the least that says anything about seed noise."""
-    base: BaseConfig
-    """The model to start from."""
+    """What this is for, in a sentence; shown in the plan and the report."""
     sources: dict[str, SourceConfig | ProblemSourceConfig] = Field(min_length=1)
     """Where documents come from, by name."""
     holdout: HoldoutConfig = HoldoutConfig()
     """The share of groups that no stage ever trains on."""
+    curate: CurateConfig | None = None
+    """How every source of documents is curated that says nothing of its own; null leaves them as they are read."""
+    deduplicate: DeduplicateConfig | None = None
+    """Near-duplicates and repeated passages within and across the sources of documents; null looks for none."""
+    decontaminate: DecontaminateConfig | None = None
+    """Evaluation items in any source, generated problems included; null looks for none."""
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+            raise ValueError("must be letters, digits, dots, dashes and underscores, so that it can name a folder")
+        return name
+
+    @field_validator("sources")
+    @classmethod
+    def _plain_sources(cls, sources: dict[str, Any]) -> dict[str, Any]:
+        _check_keys(sources)
+        return sources
+
+    @model_validator(mode="after")
+    def _duplicates_fit(self) -> DocumentsConfig:
+        if self.deduplicate is not None:
+            for source in (*self.deduplicate.priorities, *self.deduplicate.max_removed):
+                if source != DEFAULT:
+                    self._require_source(source, "deduplicate")
+            quality = self.deduplicate.quality
+            for name in self.document_sources() if quality is not None else []:
+                scorers = getattr(getattr(self.curation_of(name), "quality", None), "scorers", {})
+                if quality not in scorers:
+                    raise ValueError(
+                        f'deduplicate.quality is "{quality}", which no scorer of the source {name} computes; '
+                        f"add it to curate.quality.scorers, or leave it out."
+                    )
+        return self
+
+    def _require_source(self, source: str, where: str) -> None:
+        if source not in self.sources:
+            raise ValueError(
+                f'{where} names "{source}", which is not among the sources.{did_you_mean(source, self.sources)}'
+            )
+
+    def document_sources(self) -> list[str]:
+        """The sources that are documents, not generated problems."""
+        return [name for name, source in self.sources.items() if not isinstance(source, ProblemSourceConfig)]
+
+    def curation_of(self, name: str) -> CurateConfig | None:
+        """How the source `name` is curated: as it says itself, else as the recipe says for all; problems are not."""
+        source = self.sources[name]
+        return None if isinstance(source, ProblemSourceConfig) else source.curate or self.curate
+
+    def annotated_sources(self) -> list[str]:
+        """The sources whose documents are measured: those that are curated or searched for duplicates."""
+        return [name for name in self.document_sources() if self.curation_of(name) or self.deduplicate]
+
+    def curated_sources(self) -> list[str]:
+        """The sources that training reads in a curated form."""
+        return [name for name in self.sources if self.decontaminate or name in self.annotated_sources()]
+
+
+class RecipeConfig(DocumentsConfig):
+    """A whole mid-training run."""
+
+    seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
+    """One run of every arm per seed. Three is the least that says anything about seed noise."""
+    base: BaseConfig
+    """The model to start from."""
     stages: dict[str, StageConfig] = Field(min_length=1)
     """What is done to the model, in order."""
     control: ControlConfig | None = None
@@ -72,13 +145,6 @@ class RecipeConfig(Config):
     target: TargetConfig | None = None
     """What must get better, fixed before the run."""
 
-    @field_validator("name")
-    @classmethod
-    def _plain_name(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-            raise ValueError("must be letters, digits, dots, dashes and underscores, so that it can name a folder")
-        return name
-
     @field_validator("seeds")
     @classmethod
     def _distinct_seeds(cls, seeds: list[int]) -> list[int]:
@@ -86,13 +152,11 @@ class RecipeConfig(Config):
             raise ValueError("lists the same seed twice")
         return seeds
 
-    @field_validator("sources", "stages")
+    @field_validator("stages")
     @classmethod
-    def _plain_keys(cls, parts: dict[str, object]) -> dict[str, object]:
-        for key in parts:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", key):
-                raise ValueError(f'"{key}" must be letters, digits, dashes and underscores')
-        return parts
+    def _plain_stages(cls, stages: dict[str, StageConfig]) -> dict[str, StageConfig]:
+        _check_keys(stages)
+        return stages
 
     @model_validator(mode="after")
     def _parts_fit(self) -> RecipeConfig:
@@ -112,16 +176,6 @@ class RecipeConfig(Config):
 
         require_measured(self.evaluation.capabilities(self.document_sources()), self.guard, self.target)
         return self
-
-    def _require_source(self, source: str, where: str) -> None:
-        if source not in self.sources:
-            raise ValueError(
-                f'{where} names "{source}", which is not among the sources.{did_you_mean(source, self.sources)}'
-            )
-
-    def document_sources(self) -> list[str]:
-        """The sources that are documents, not generated problems."""
-        return [name for name, source in self.sources.items() if not isinstance(source, ProblemSourceConfig)]
 
     def arms(self) -> dict[str, dict[str, StageConfig]]:
         """The stages of every arm: 'ours' as written, 'control' with the old mixture in each stage."""

@@ -48,11 +48,11 @@ def annotators():
     return [lengths]
 
 
-def too_long(limit, table):
+def too_long(limit, table, _):
     return Decision(np.where(np.asarray(table["length"]) > limit, 0, -1), ["too long"])
 
 
-def odd(table):
+def odd(table, _):
     return Decision(np.where(np.asarray(table["length"]) % 2, 0, -1), ["odd length"])
 
 

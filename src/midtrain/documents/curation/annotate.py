@@ -7,7 +7,8 @@ shard is written beside. Shards are units of `map_units`: on all cores, or on a 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midtrain.core.artifact import Draft
-from midtrain.core.errors import UserError
 from midtrain.core.parallel import Unit, map_units
-from midtrain.documents.schema import content_of
-from midtrain.documents.store import Documents
+from midtrain.documents.schema import SCHEMA, content_of
+from midtrain.documents.store import Documents, row_groups
 
 SHARD = "attributes.parquet"
 
-Annotator = Callable[[pa.Array, pa.Table], dict[str, Any]]
-"""(what the documents say, large_string [N]; their rows of SCHEMA) -> columns of N values by name."""
+Annotator = Callable[[pa.Array, Mapping[str, Any]], dict[str, Any]]
+"""(what N documents say; the columns of their rows, and what earlier annotators found) -> columns of N values."""
 
 
 def annotate(documents: Documents, annotators: Callable[[], list[Annotator]], draft: Draft, label: str) -> None:
@@ -46,33 +46,27 @@ def annotate(documents: Documents, annotators: Callable[[], list[Annotator]], dr
 
 def annotate_shard(annotators: Callable[[], list[Annotator]], shard: str, folder: Path) -> dict[str, int]:
     """Measure one shard of documents; the result counts its rows."""
-    made = annotators()
-    writer: pq.ParquetWriter | None = None
-    rows = 0
-    try:
-        with pq.ParquetFile(shard) as file:
-            for number in range(file.num_row_groups):
-                table = file.read_row_group(number, use_threads=False)
-                measured = annotate_table(made, table)
-                rows += len(measured)
-                writer = writer or _writer(folder / SHARD, measured.schema)
-                writer.write_table(measured, row_group_size=max(len(measured), 1))
-    except pa.ArrowException as error:
-        raise UserError(f"{shard} is damaged ({error}); remove its folder and run again.") from error
-    finally:
-        if writer is not None:
-            writer.close()
+    made, rows = annotators(), 0
+    with ExitStack() as stack:
+        writer: pq.ParquetWriter | None = None
+        for table in row_groups(Path(shard), SCHEMA.names):
+            measured = annotate_table(made, table)
+            writer = writer or stack.enter_context(_writer(folder / SHARD, measured.schema))
+            writer.write_table(measured, row_group_size=len(measured))
+            rows += len(measured)
     return {"rows": rows}
 
 
 def annotate_table(annotators: list[Annotator], table: pa.Table) -> pa.Table:
     """The attributes of the rows of `table` (of SCHEMA), the id first, then the bytes of what they say."""
     texts = content_of(table)
-    columns: dict[str, Any] = {"id": table["id"].combine_chunks(), "bytes": pc.binary_length(texts)}
+    known: dict[str, Any] = {name: table[name].combine_chunks() for name in table.column_names}
+    columns: dict[str, Any] = {"id": known["id"], "bytes": pc.binary_length(texts)}
     for annotator in annotators:
-        found = annotator(texts, table)
+        found = annotator(texts, known)
         assert not found.keys() & columns.keys(), "two annotators give one column"
         columns |= found
+        known |= found
     return pa.table(columns)
 
 

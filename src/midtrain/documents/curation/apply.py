@@ -25,7 +25,7 @@ from midtrain.core.parallel import Unit, map_units, unit_result
 from midtrain.documents.curation.filter import Decision
 from midtrain.documents.schema import SCHEMA, Unusable, content_of, document_id, encode_messages, encode_text, printable
 from midtrain.documents.shards import open_shard
-from midtrain.documents.store import Documents
+from midtrain.documents.store import Documents, row_groups
 
 EMPTIED = "nothing left after cutting and masking"
 _SAMPLES = 6
@@ -84,6 +84,15 @@ def apply(
         )
 
 
+def read_cuts(file: Path) -> dict[int, list[tuple[int, int]]]:
+    """Byte ranges to cut by row, from the arrays rows, starts and ends of an .npz file."""
+    arrays = np.load(file)
+    cuts: dict[int, list[tuple[int, int]]] = {}
+    for row, start, end in zip(*(arrays[name].tolist() for name in ("rows", "starts", "ends")), strict=True):
+        cuts.setdefault(row, []).append((start, end))
+    return cuts
+
+
 class _Tally:
     """Adds up what the shards report."""
 
@@ -120,9 +129,8 @@ def _apply_shard(task: _Task, folder: Path) -> dict[str, Any]:
     tally, start = _Tally(), 0
     rewrite = task.rewrite() if task.rewrite else None
     path = Path(task.shard)
-    with pq.ParquetFile(path) as file, open_shard(folder / path.name) as writer:
-        for number in range(file.num_row_groups):
-            table = file.read_row_group(number, use_threads=False)
+    with open_shard(folder / path.name) as writer:
+        for table in row_groups(path, SCHEMA.names):
             reason_N = task.reason_N[start : start + len(table)]
             _count(tally, table, reason_N, task.reasons)
             kept_K = np.flatnonzero(reason_N < 0)

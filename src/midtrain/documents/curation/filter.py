@@ -32,10 +32,11 @@ class Decision(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One thing that is decided: from these columns, over one shard's table of attributes and documents' columns."""
+    """One thing that is decided from these columns of the attributes, shard by shard."""
 
     columns: list[str]
-    decide: Callable[[pa.Table], Decision]
+    decide: Callable[[pa.Table, int], Decision]
+    """(a shard's attributes, how many documents are before it) -> what is decided about its documents."""
 
 
 class Watched(NamedTuple):
@@ -57,8 +58,10 @@ def filter_documents(attributes: Attributes, checks: list[Check], watched: list[
     sizes: list[np.ndarray] = []
     seen: dict[str, list[np.ndarray]] = {one.column: [] for one in watched}
     names: list[str] = []
+    before = 0
     for table in attributes.tables(wanted):
-        found.append(_first([check.decide(table) for check in checks], len(table), names))
+        found.append(_first([check.decide(table, before) for check in checks], len(table), names))
+        before += len(table)
         sizes.append(np.asarray(table["bytes"], dtype=np.int64))
         for column, values in seen.items():
             values.append(np.asarray(table[column], dtype=np.float32))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from midtrain.core.errors import UserError
 from midtrain.documents.schema import content_of
-from midtrain.documents.store import Documents
+from midtrain.documents.store import Documents, reading
 
 
 @dataclass(frozen=True)
@@ -53,19 +50,3 @@ def texts_of(documents: Documents) -> Callable[[np.ndarray], Iterator[pa.Array]]
                     start += rows
 
     return texts
-
-
-def row_groups(shard: Path, columns: list[str]) -> Iterator[pa.Table]:
-    """Every row group of one shard, as a table of `columns`."""
-    with reading(shard), pq.ParquetFile(shard) as file:
-        for number in range(file.num_row_groups):
-            yield file.read_row_group(number, columns=columns, use_threads=False)
-
-
-@contextmanager
-def reading(shard: Path) -> Iterator[None]:
-    """Turn what Arrow says about a damaged shard into a UserError."""
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{shard} is damaged ({error}); remove {shard.parent} and run again.") from error

@@ -25,7 +25,6 @@ import pyarrow.compute as pc
 
 from midtrain.core.parallel import Unit, map_units, unit_result
 from midtrain.documents.deduplication.alarm import Removal, check_removal, short
-from midtrain.documents.deduplication.collection import row_groups
 from midtrain.documents.deduplication.config import DeduplicateConfig
 from midtrain.documents.deduplication.passages import (
     Spans,
@@ -38,6 +37,7 @@ from midtrain.documents.deduplication.passages import (
     windows,
 )
 from midtrain.documents.schema import printable
+from midtrain.documents.store import row_groups
 
 _RANGE = 1 << 25
 _SAMPLES = 2

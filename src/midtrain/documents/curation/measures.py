@@ -1,0 +1,114 @@
+"""What is measured of a document, from what a recipe asks: the annotators of one pass (see annotate.py).
+
+license                  as it names it
+lang, lang_confidence    the language it names itself (confidence 1), else the one identified
+words, hashes, ...       the statistics that rules are asked of (text/statistics.py)
+pii/email, ...           how much personal data of each kind
+quality/NAME             each scorer's number
+band_keys                what near-duplicates agree in (text/signatures.py), 8 bytes for each band
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from midtrain.documents.curation import pii
+from midtrain.documents.curation.annotate import Annotator
+from midtrain.documents.curation.apply import Rewrite
+from midtrain.documents.curation.attributes import Attributes
+from midtrain.documents.curation.config import CurateConfig
+from midtrain.documents.deduplication.config import NearConfig
+from midtrain.documents.quality.languages import CONFIDENCE, LANGUAGE, language_columns
+from midtrain.documents.quality.scorers import quality_columns
+from midtrain.text.signatures import band_keys, minhash
+from midtrain.text.statistics import statistics
+
+BAND_KEYS = "band_keys"
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What to measure; it can be pickled, and makes its annotators where they are used."""
+
+    curate: CurateConfig
+    near: NearConfig | None = None
+    scorers: Path | None = None
+    """The folder of the scorers' models."""
+
+    def __call__(self) -> list[Annotator]:
+        """The annotators, models loaded."""
+        made: list[Annotator] = []
+        if self.curate.licenses is not None:
+            made.append(_license)
+        if self.curate.languages is not None:
+            made.append(partial(_language, language_columns(self.curate.languages)))
+        if self.curate.rules is not None:
+            made.append(_statistics)
+        if self.curate.pii is not None:
+            made.append(partial(_pii, self.curate.pii.reserved_ips))
+        if self.scorers is not None:
+            assert self.curate.quality is not None
+            made.append(quality_columns(self.curate.quality, self.scorers))
+        if self.near is not None:
+            made.append(partial(_band_keys, self.near))
+        return made
+
+
+def read_band_keys(attributes: Attributes, bands: int) -> np.ndarray:
+    """uint64 [bands, N]: the band keys of all documents of a source."""
+    flat = [
+        np.frombuffer(chunk.buffers()[1], dtype="<u8").reshape(-1, bands)[chunk.offset : chunk.offset + len(chunk)]
+        for table in attributes.tables([BAND_KEYS])
+        for chunk in table[BAND_KEYS].chunks
+    ]
+    return np.ascontiguousarray(np.concatenate(flat).T)
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Masks personal data of some kinds; it can be pickled, and gives the rewriting that `apply` asks for."""
+
+    kinds: tuple[str, ...]
+    reserved_ips: bool
+
+    def __call__(self) -> Rewrite:
+        """texts -> (texts with every piece of `kinds` replaced, how many of each kind)."""
+        return self._mask
+
+    def _mask(self, texts: pa.Array) -> tuple[pa.Array, dict[str, int]]:
+        masked, counts = pii.mask(texts, self.kinds, self.reserved_ips)
+        return masked, {kind: int(counts[kind].sum()) for kind in self.kinds}
+
+
+def _license(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
+    return {"license": known["license"]}
+
+
+def _language(find: Annotator, texts: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The language a document names itself, else the one found."""
+    found, named = find(texts, known), known["lang"]
+    codes = found[LANGUAGE].dictionary_decode().cast(pa.string())
+    certain = pa.scalar(1.0, pa.float32())
+    return {LANGUAGE: pc.coalesce(named, codes), CONFIDENCE: pc.if_else(pc.is_valid(named), certain, found[CONFIDENCE])}
+
+
+def _statistics(texts: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
+    return statistics(texts, stop_words=known[LANGUAGE].to_pylist())
+
+
+def _pii(reserved_ips: bool, texts: pa.Array, _: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"pii/{kind}": counts_N for kind, counts_N in pii.count(texts, reserved_ips).items()}
+
+
+def _band_keys(near: NearConfig, texts: pa.Array, _: Mapping[str, Any]) -> dict[str, Any]:
+    keys_NB = np.ascontiguousarray(band_keys(minhash(texts, values=near.values, ngram=near.ngram), near.bands).T)
+    width = pa.binary(8 * near.bands)
+    return {BAND_KEYS: pa.FixedSizeBinaryArray.from_buffers(width, len(keys_NB), [None, pa.py_buffer(keys_NB)])}

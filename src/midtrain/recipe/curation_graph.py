@@ -1,0 +1,116 @@
+"""The steps between a source's documents and its curated documents, for the recipe's graph.
+
+    documents/<s> --> scorers/<s> --> attributes/<s> --> filter/<s> --+--> duplicates ----+--> curated/<s>
+                      train, fit      measure once       thresholds   +--> contamination -+    cut, mask, write
+
+Measuring is asked apart from deciding: what `attributes` asks holds no threshold, so changing one runs `filter` and
+what comes after it. Duplicates and contamination see all sources together, and only what the filters kept, so that no
+keeper is itself dropped.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from midtrain.core.errors import UserError
+from midtrain.core.steps import Step
+from midtrain.documents.curation.config import CurateConfig
+from midtrain.documents.decontamination.config import ItemsConfig
+from midtrain.recipe import make_curation
+from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
+
+UNCURATED = CurateConfig(languages=None)
+"""Of a source that is only searched for duplicates."""
+
+
+def documents_name(recipe: DocumentsConfig, source: str) -> str:
+    """The step whose documents are trained on and measured with: curated where the recipe curates."""
+    return f"{'curated' if source in recipe.curated_sources() else 'documents'}/{source}"
+
+
+def curation_steps(recipe: DocumentsConfig) -> list[Step]:
+    """All steps of curation in order; none when the recipe asks for none."""
+    steps: list[Step] = []
+    for name in recipe.annotated_sources():
+        steps += _source_steps(recipe, name)
+    if recipe.deduplicate is not None:
+        steps.append(_duplicates(recipe))
+    if recipe.decontaminate is not None:
+        steps.append(_contamination(recipe))
+    return steps + [_curated(recipe, name) for name in recipe.curated_sources()]
+
+
+def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
+    config = recipe.curation_of(name) or UNCURATED
+    documents, attributes = f"documents/{name}", f"attributes/{name}"
+    near = recipe.deduplicate.near if recipe.deduplicate else None
+    steps = []
+    needs: tuple[str, ...] = (documents,)
+    aliases = {documents: "documents"}
+    if config.quality is not None:
+        scorers = f"scorers/{name}"
+        asked = make_curation.scorers_asked(config.quality)
+        steps.append(
+            Step(scorers, 1, asked, needs, partial(make_curation.make_scorers, config.quality), aliases=aliases)
+        )
+        needs, aliases = (documents, scorers), {**aliases, scorers: "scorers"}
+    asked = {"curate": make_curation.measured_asked(config), "near": _near(near)}
+    make = partial(make_curation.make_attributes, name, config, near)
+    steps.append(Step(attributes, 1, asked, needs, make, aliases=aliases))
+    aliases = {documents: "documents", attributes: "attributes"}
+    make = partial(make_curation.make_filter, config)
+    asked = config.model_dump(mode="json")
+    steps.append(Step(f"filter/{name}", 1, asked, (documents, attributes), make, aliases=aliases))
+    return steps
+
+
+def _near(near: Any) -> Any:
+    return near and near.model_dump(mode="json", exclude={"threshold"})
+
+
+def _duplicates(recipe: DocumentsConfig) -> Step:
+    assert recipe.deduplicate is not None
+    names = recipe.annotated_sources()
+    needs = tuple(f"{room}/{name}" for name in names for room in ("documents", "attributes", "filter"))
+    make = partial(make_curation.make_duplicates, recipe.deduplicate, names)
+    return Step("duplicates", 1, recipe.deduplicate.model_dump(mode="json"), needs, make)
+
+
+def _contamination(recipe: DocumentsConfig) -> Step:
+    config = recipe.decontaminate
+    assert config is not None
+    problems: dict[str, Any] = {}
+    if "evaluation" in config.against:
+        if not isinstance(recipe, RecipeConfig) or not recipe.evaluation.problems:
+            raise UserError(
+                "decontaminate.against names the evaluation, but the recipe evaluates no problems; name files of items "
+                "instead, or add evaluation.problems."
+            )
+        problems = dict(recipe.evaluation.problems)
+    files = [one for one in config.against if isinstance(one, ItemsConfig)]
+    asked = {
+        "settings": config.model_dump(mode="json", exclude={"drop", "verdicts"}),
+        "problems": {name: one.model_dump(mode="json") for name, one in problems.items()},
+        "identity": [make_curation.items_identity(one) for one in files],
+    }
+    needs = [f"documents/{name}" for name in recipe.sources]
+    needs += [f"filter/{name}" for name in recipe.annotated_sources()]
+    make = partial(make_curation.make_contamination, config, problems, list(recipe.sources))
+    return Step("contamination", 1, asked, tuple(needs), make)
+
+
+def _curated(recipe: DocumentsConfig, name: str) -> Step:
+    config = recipe.curation_of(name) or UNCURATED
+    aliases = {f"documents/{name}": "documents"}
+    asked: dict[str, Any] = {"name": name}
+    if name in recipe.annotated_sources():
+        aliases[f"filter/{name}"] = "filter"
+        asked["pii"] = config.pii and config.pii.model_dump(mode="json")
+        if recipe.deduplicate is not None:
+            aliases["duplicates"] = "duplicates"
+    if recipe.decontaminate is not None:
+        aliases["contamination"] = "contamination"
+        asked |= make_curation.verdicts_asked(recipe.decontaminate)
+    make = partial(make_curation.make_curated, name, config, recipe.decontaminate)
+    return Step(f"curated/{name}", 1, asked, tuple(aliases), make, aliases=aliases)

@@ -1,0 +1,294 @@
+"""Steps that curate: scorers, attributes, filter, duplicates, contamination, curated documents.
+
+Rooms are imported when a step is made, as everywhere in the recipe, so that naming the graph is instant.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from midtrain.core.artifact import Artifact, Draft
+from midtrain.core.fingerprint import file_digest
+from midtrain.documents.curation.config import CurateConfig
+from midtrain.documents.decontamination.config import DecontaminateConfig, ItemsConfig
+from midtrain.documents.deduplication.config import DeduplicateConfig, NearConfig
+from midtrain.documents.quality.config import QualityConfig
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from midtrain.documents.curation.attributes import Attributes
+    from midtrain.documents.decontamination.items import Item
+    from midtrain.documents.decontamination.review import Verdicts
+    from midtrain.documents.deduplication.collection import Collection
+
+NEAR, CUTS, FOUND = "near.parquet", "cuts.npz", "found.parquet"
+
+
+# ---- what is asked beside the settings: which files are meant
+
+
+def measured_asked(config: CurateConfig) -> dict[str, Any]:
+    """What of `config` decides the attributes: no threshold does. Of scorers, see `scorers_asked`."""
+    from midtrain.documents.quality.languages import describe_languages
+
+    return {
+        "licenses": config.licenses is not None,
+        "languages": config.languages and describe_languages(config.languages),
+        "rules": config.rules is not None,
+        "pii": config.pii and {"reserved_ips": config.pii.reserved_ips},
+    }
+
+
+def scorers_asked(config: QualityConfig) -> dict[str, Any]:
+    """The scorers' settings and the files behind them; what is kept by them is not asked."""
+    from midtrain.documents.quality.identity import scorer_identity
+
+    return {name: scorer_identity(one) for name, one in config.scorers.items()}
+
+
+def items_identity(config: ItemsConfig) -> dict[str, Any]:
+    """What names the content of a file of evaluation items without reading it."""
+    from midtrain.documents.collect import source_identity
+    from midtrain.documents.config import SourceConfig
+
+    return source_identity(SourceConfig(read=config.read))
+
+
+def verdicts_asked(config: DecontaminateConfig) -> dict[str, Any]:
+    """What decides which matches drop a document: the kinds, and people's verdicts."""
+    path = None if config.verdicts is None else Path(config.verdicts).expanduser()
+    known = None if path is None else file_digest(path) if path.is_file() else "none yet"
+    return {"drop": list(config.drop), "verdicts": known}
+
+
+# ---- makers
+
+
+def make_scorers(config: QualityConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
+    """Fit the scorers that must be fitted, each in a folder of its name."""
+    from midtrain.documents.quality.scorers import fit_scorer, must_fit
+
+    for name, scorer in config.scorers.items():
+        if must_fit(scorer):
+            folder = draft.path / name
+            folder.mkdir()
+            draft.facts[name] = fit_scorer(scorer, folder, partial(_sample, inputs["documents"].path))
+
+
+def _sample(documents: Path, count: int = 10_000) -> pa.Array:
+    """Documents of a source: the first of each row group in turn, so that all parts of it are seen."""
+    import pyarrow as pa
+
+    from midtrain.documents.schema import content_of
+    from midtrain.documents.store import Documents
+
+    tables = list(Documents(documents).tables(columns=["text", "messages"]))
+    each = max(count // len(tables), 1)
+    return pa.concat_arrays([content_of(table.slice(0, each)) for table in tables])
+
+
+def make_attributes(
+    name: str, config: CurateConfig, near: NearConfig | None, draft: Draft, inputs: dict[str, Artifact]
+) -> None:
+    """Measure the documents of a source in one pass."""
+    from midtrain.documents.curation.annotate import annotate
+    from midtrain.documents.curation.measures import Measures
+    from midtrain.documents.store import Documents
+
+    scorers = inputs["scorers"].path.absolute() if "scorers" in inputs else None
+    annotate(Documents(inputs["documents"].path), Measures(config, near, scorers), draft, f"attributes {name}")
+
+
+def make_filter(config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
+    """Decide by attributes which documents of a source stay."""
+    from midtrain.documents.curation.checks import checks_of, languages_of, watched_of
+    from midtrain.documents.curation.filter import filter_documents
+
+    attributes = _attributes(inputs["documents"], inputs["attributes"])
+    filter_documents(attributes, checks_of(config, attributes), watched_of(config, attributes), draft)
+    if config.languages is not None:
+        draft.facts["languages"] = languages_of(config.languages, attributes)
+
+
+def make_duplicates(config: DeduplicateConfig, names: list[str], draft: Draft, inputs: dict[str, Artifact]) -> None:
+    """Find near-duplicates and repeated passages over all sources, among what their filters kept."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.curation.filter import read_reasons
+    from midtrain.documents.deduplication.near import cluster
+
+    kept = {name: read_reasons(inputs[f"filter/{name}"].path).reason_N < 0 for name in names}
+    for name in names:
+        (draft.path / name).mkdir()
+    if config.near is not None:
+        clusters = cluster([_collection(name, config, kept[name], inputs) for name in names], config, _work(draft))
+        for name in names:
+            pq.write_table(clusters.dropped[name], draft.path / name / NEAR)
+            kept[name] = kept[name] & clusters.keep(name)
+        draft.counts.update(candidates=clusters.candidates, clusters=clusters.clusters)
+        draft.facts.update(biggest=clusters.biggest, shares=clusters.shares())
+    if config.substring is not None:
+        for name, (rows_K, starts_K, ends_K) in _passages(config, kept, draft, inputs).items():
+            np.savez(draft.path / name / CUTS, rows=rows_K, starts=starts_K, ends=ends_K)
+            draft.counts[f"passages {name}"] = len(rows_K)
+            draft.counts[f"passage bytes {name}"] = int((ends_K - starts_K).sum())
+
+
+def make_contamination(
+    config: DecontaminateConfig, problems: dict[str, Any], sources: list[str], draft: Draft, inputs: dict[str, Artifact]
+) -> None:
+    """Look for evaluation items in the documents of all sources, among what their filters kept."""
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.curation.filter import read_reasons
+    from midtrain.documents.decontamination.audit import audit
+    from midtrain.documents.decontamination.index import Index
+    from midtrain.documents.decontamination.search import search
+    from midtrain.documents.store import Documents
+
+    items = _items(config, problems)
+    index = Index.build(items, config)
+    among = {}
+    for name in sources:
+        filtered = inputs.get(f"filter/{name}")
+        kept_N = None if filtered is None else read_reasons(filtered.path).reason_N < 0
+        among[name] = Documents(inputs[f"documents/{name}"].path), kept_N
+    found = search(index, among, _work(draft))
+    pq.write_table(found, draft.path / FOUND)
+    draft.counts.update(items=len(items), matches=len(found))
+    draft.facts["unsought"] = index.unsought
+    draft.facts["audit"] = audit(found, items, config, _verdicts(config)).to_pylist()
+
+
+def make_curated(
+    name: str,
+    config: CurateConfig,
+    decontaminate: DecontaminateConfig | None,
+    draft: Draft,
+    inputs: dict[str, Artifact],
+) -> None:
+    """Write the documents of a source that stay, passages cut and personal data masked."""
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.curation.apply import apply, read_cuts
+    from midtrain.documents.curation.filter import read_reasons
+    from midtrain.documents.curation.measures import Masking
+    from midtrain.documents.curation.reasons import Reasons
+    from midtrain.documents.decontamination.audit import contaminated
+    from midtrain.documents.store import Documents
+
+    documents = Documents(inputs["documents"].path)
+    reasons = Reasons(documents)
+    cuts = {}
+    if "filter" in inputs:
+        reasons.take(read_reasons(inputs["filter"].path))
+    if "duplicates" in inputs:
+        folder = inputs["duplicates"].path / name
+        if (folder / NEAR).exists():
+            reasons.near_duplicates(pq.read_table(folder / NEAR))
+        if (folder / CUTS).exists():
+            cuts = read_cuts(folder / CUTS)
+    if "contamination" in inputs:
+        assert decontaminate is not None
+        found = pq.read_table(inputs["contamination"].path / FOUND, filters=[("source", "==", name)])
+        reasons.by_id(contaminated(found, decontaminate, _verdicts(decontaminate)))
+    masked = config.pii.kinds("mask") if config.pii is not None else ()
+    rewrite = Masking(masked, config.pii.reserved_ips) if config.pii is not None and masked else None
+    apply(documents, reasons.decision, draft, cuts=cuts, rewrite=rewrite, label=f"curated {name}")
+    draft.counts["groups"] = inputs["documents"].counts["groups"]
+
+
+# ---- parts of the makers
+
+
+def _work(draft: Draft) -> Path:
+    """The draft's folder for unfinished work."""
+    assert draft.work is not None
+    draft.work.mkdir(parents=True, exist_ok=True)
+    return draft.work.absolute()
+
+
+def _attributes(documents: Artifact, attributes: Artifact) -> Attributes:
+    from midtrain.documents.curation.attributes import Attributes
+    from midtrain.documents.store import Documents
+
+    return Attributes(attributes.path, Documents(documents.path))
+
+
+def _collection(name: str, config: DeduplicateConfig, kept_N: Any, inputs: dict[str, Artifact]) -> Collection:
+    """A source for the search for near-duplicates; what its filters dropped is like no other document."""
+    import numpy as np
+
+    from midtrain.documents.curation.measures import read_band_keys
+    from midtrain.documents.deduplication.collection import Collection, texts_of
+    from midtrain.documents.quality.scorers import PREFIX
+
+    assert config.near is not None
+    attributes = _attributes(inputs[f"documents/{name}"], inputs[f"attributes/{name}"])
+    keys_BN = read_band_keys(attributes, config.near.bands)
+    keys_BN[:, ~kept_N] = 0
+    split_N = [
+        split for table in attributes.documents.tables(columns=["split"]) for split in table["split"].to_pylist()
+    ]
+    return Collection(
+        name=name,
+        keys_BN=keys_BN,
+        bytes_N=attributes.column("bytes"),
+        texts=texts_of(attributes.documents),
+        quality_N=attributes.column(f"{PREFIX}{config.quality}") if config.quality else None,
+        heldout_N=np.array([split == "heldout" for split in split_N]),
+    )
+
+
+def _passages(
+    config: DeduplicateConfig, kept: dict[str, Any], draft: Draft, inputs: dict[str, Artifact]
+) -> dict[str, Any]:
+    """The repeated passages to cut by source: rows, first bytes and ends."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.deduplication.substring import Shard, find_repeats, load_spans
+    from midtrain.documents.store import Documents
+
+    work, shards, starts = _work(draft), [], []
+    for name, kept_N in kept.items():
+        start = 0
+        for path in Documents(inputs[f"documents/{name}"].path).shards:
+            rows = pq.read_metadata(path).num_rows
+            keep = work / f"keep-{name}-{path.stem}.npy"
+            np.save(keep, kept_N[start : start + rows])
+            shards.append(Shard(name, path.absolute(), keep))
+            starts.append(start)
+            start += rows
+    found: dict[str, list[Any]] = {name: [] for name in kept}
+    for shard, start, folder in zip(shards, starts, find_repeats(shards, config, work), strict=True):
+        rows_K, starts_K, ends_K = load_spans(folder)
+        found[shard.source].append(np.stack([rows_K + start, starts_K, ends_K]))
+    return {name: np.concatenate(parts, axis=1) for name, parts in found.items()}
+
+
+def _items(config: DecontaminateConfig, problems: dict[str, Any]) -> list[Item]:
+    """The evaluation items: of the recipe's own problems, and of files."""
+    from midtrain.documents.decontamination.items import items_of, read_items
+    from midtrain.verify.generate import generate
+
+    items = []
+    for name, settings in problems.items():
+        rows = [{"id": problem.id, **problem.parts} for problem in generate(settings)]
+        items += items_of(rows, f"problems/{name}")
+    for one in config.against:
+        if isinstance(one, ItemsConfig):
+            items += read_items(one)
+    return items
+
+
+def _verdicts(config: DecontaminateConfig) -> Verdicts | None:
+    from midtrain.documents.decontamination.review import Verdicts, read_review
+
+    if config.verdicts is None or not Path(config.verdicts).expanduser().exists():
+        return None
+    return Verdicts(read_review(Path(config.verdicts).expanduser()))
