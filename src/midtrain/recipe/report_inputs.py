@@ -10,8 +10,8 @@ from midtrain.core.run import Journal
 from midtrain.evaluation.scores import read_scores
 from midtrain.recipe.load import dump_recipe
 from midtrain.recipe.make_evidence import ITEMS, SCORES
-from midtrain.recipe.schema import RecipeConfig
-from midtrain.report.inputs import ReportInputs, StageRecord
+from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
+from midtrain.report.inputs import Curation, CurationInputs, CurationRecord, ReportInputs, StageRecord
 from midtrain.tokens.config import MixtureConfig
 
 
@@ -37,6 +37,7 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
         scores=json.loads((inputs["scores"].path / SCORES).read_text()),
         arms=arms,
         documents=_manifests(inputs, "documents/"),
+        curation=_curation(inputs),
         tokens=_manifests(inputs, "tokens/"),
         packing={name: manifest["counts"] for name, manifest in _manifests(inputs, "packed/").items()},
         items={side: read_scores(inputs[name].path / ITEMS) for side, name in shown.items()},
@@ -51,6 +52,35 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
             for item in artifact.manifest["facts"]["excluded"]
         ],
     )
+
+
+def curation_inputs(recipe: DocumentsConfig, inputs: dict[str, Artifact]) -> CurationInputs:
+    """Everything a page of curation alone needs, by the names of the steps."""
+    return CurationInputs(
+        name=recipe.name,
+        description=recipe.description,
+        recipe=dump_recipe(recipe),
+        curation=_curation(inputs),
+        libraries=library_versions(),
+        commands=[f"midtrain curate {recipe.name}.yaml"],
+    )
+
+
+def _curation(inputs: dict[str, Artifact]) -> Curation:
+    """The manifests of curation's steps, by source; nothing when the recipe curates nothing."""
+    documents, filters = _manifests(inputs, "documents/"), _manifests(inputs, "filter/")
+    scorers = _manifests(inputs, "scorers/")
+    records = {
+        name: CurationRecord(
+            documents=documents[name],
+            curated=curated,
+            filter=filters.get(name),
+            scorers=scorers[name]["facts"] if name in scorers else {},
+        )
+        for name, curated in _manifests(inputs, "curated/").items()
+    }
+    found = {name: inputs[name].manifest if name in inputs else None for name in ("duplicates", "contamination")}
+    return Curation(records, **found)
 
 
 def _manifests(inputs: dict[str, Artifact], prefix: str) -> dict[str, dict[str, Any]]:

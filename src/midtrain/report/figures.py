@@ -38,7 +38,7 @@ def forest(scores: Mapping[str, Any], metric: str) -> Figure | None:
     if not data:
         return None
     title, unit = _FOREST_WORDS[metric]
-    layout = _layout(unit, "")
+    layout = plain_layout(unit, "")
     layout["yaxis"].update(tickvals=list(range(len(names))), ticktext=names, range=[-0.6, len(names) - 0.4])
     layout["xaxis"].update(zeroline=True, zerolinewidth=2, zerolinecolor="@text/0.5", tickformat="")
     layout["height"] = 120 + 46 * len(names)
@@ -180,7 +180,7 @@ def mixture(stages: Sequence[StageRecord], names: Sequence[str], title: str) -> 
         data.append({**plan, "hoverinfo": "skip"})
     if not data:
         return None
-    layout = _layout("training tokens", "share of tokens in %")
+    layout = plain_layout("training tokens", "share of tokens in %")
     layout["yaxis"].update(range=[0, 100.5])
     layout["xaxis"]["range"] = [0, max([*x, *planned_x])]
     return {"title": title, "data": data, "layout": layout}
@@ -215,7 +215,7 @@ def _line(
 
 
 def _tokens_figure(data: list[Figure], title: str, unit: str, inputs: ReportInputs) -> Figure:
-    layout = _layout("training tokens", unit)
+    layout = plain_layout("training tokens", unit)
     shapes, notes = _stage_marks(_boundaries(inputs), "x", "y")
     return {"title": title, "data": data, "layout": {**layout, "shapes": shapes, "annotations": notes}}
 
@@ -252,7 +252,7 @@ def _panels(
         return None
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    layout = _layout("", "")
+    layout = plain_layout("", "")
     layout.update(height=110 + 250 * rows, shapes=[], annotations=[])
     layout["margin"]["t"] = 76
     data: list[Figure] = []
@@ -282,7 +282,8 @@ def _panels(
     return {"title": title, "data": data, "layout": layout}
 
 
-def _layout(x: str, y: str) -> Figure:
+def plain_layout(x: str, y: str) -> Figure:
+    """The layout all figures begin with, with the titles of both axes."""
     x_axis, y_axis = _axes(x, y)
     return {
         "xaxis": x_axis,

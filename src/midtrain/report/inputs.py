@@ -31,6 +31,47 @@ class StageRecord:
 
 
 @dataclass(frozen=True)
+class CurationRecord:
+    """What curation did to one source: the manifests of its steps."""
+
+    documents: Mapping[str, Any]
+    """As read: counts rows_in, documents, bytes_train, bytes_heldout; drops by reason."""
+    curated: Mapping[str, Any]
+    """What is left: counts documents, bytes_train, bytes_heldout, rewritten; drops by reason (those of the filter too);
+    facts bytes_dropped and masked by kind; samples "kept" and "dropped: REASON", each [{id, text}]."""
+    filter: Mapping[str, Any] | None = None
+    """What the filters decided: counts kept, bytes_kept; drops; facts bytes_dropped, histograms, languages. None for a
+    source that is not measured (generated problems)."""
+    scorers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Scorer fitted for the source -> its evaluation on held-out labels (auc, error, sweep, ...)."""
+
+
+@dataclass(frozen=True)
+class Curation:
+    """What curation did to all sources; empty when a recipe asks for none."""
+
+    records: Mapping[str, CurationRecord] = field(default_factory=dict)
+    duplicates: Mapping[str, Any] | None = None
+    """Manifest: counts candidates, clusters, "passages SOURCE", "passage bytes SOURCE"; facts biggest, shares."""
+    contamination: Mapping[str, Any] | None = None
+    """Manifest: counts items, matches; facts audit (rows), unsought (benchmark -> items too short to look for)."""
+
+
+@dataclass(frozen=True)
+class CurationInputs:
+    """Everything a page of curation alone shows."""
+
+    name: str
+    recipe: str
+    """The resolved recipe as YAML."""
+    curation: Curation
+    description: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    commands: Sequence[str] = ()
+    """How to make all this again."""
+
+
+@dataclass(frozen=True)
 class ReportInputs:
     """Everything a report shows."""
 
@@ -44,6 +85,8 @@ class ReportInputs:
     description: str = ""
     documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Source -> manifest of its documents."""
+    curation: Curation = Curation()
+    """What was curated, and how."""
     tokens: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Source -> manifest of its training tokens."""
     packing: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

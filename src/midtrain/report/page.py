@@ -1,74 +1,21 @@
 """One run as one HTML file: the verdict first, then what it rests on, down to the recipe that makes it again.
 
-The file is complete: plotly.js (4.8 MB of it) and every figure are inside, nothing is fetched, and a
-Content-Security-Policy says so to the browser. It opens from a disk, an e-mail or an archive in ten years. The page is
-made of sections; a section without anything to show is left out. The same inputs give the same bytes.
+The page is made of sections; a section without anything to show is left out. The same inputs give the same bytes. What
+curation did is a part of it, and a page of its own where nothing is trained.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from midtrain.core.artifact import write_atomically
 from midtrain.report import figures, series, tables, words
-from midtrain.report.inputs import ReportInputs
-
-_HERE = Path(__file__).parent
-_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:; font-src data:"
-)
-
-
-class Page:
-    """The parts of a page in the making: sections in order, and figures by id."""
-
-    def __init__(self) -> None:
-        self.sections: list[tuple[str, str, str]] = []
-        self.figures: dict[str, Any] = {}
-
-    def section(self, anchor: str, title: str, *parts: str) -> None:
-        """Add a section, unless all its parts are empty."""
-        content = "".join(parts)
-        if content:
-            self.sections.append((anchor, title, content))
-
-    def figure(self, figure: figures.Figure | None, caption: str) -> str:
-        """The place of a figure on the page, with a caption that says how to read it; empty for None."""
-        if figure is None:
-            return ""
-        name = f"figure-{len(self.figures) + 1}"
-        self.figures[name] = figure
-        height, title = figure["layout"]["height"], escape(figure["title"])
-        return (
-            f'<figure><h4>{title}</h4><div id="{name}" role="img" aria-label="{title}" style="height:{height}px"></div>'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
-
-    def html(self, title: str, top: str) -> str:
-        """The whole document."""
-        from plotly.offline import get_plotlyjs
-
-        links = "".join(f'<a href="#{anchor}">{escape(name)}</a>' for anchor, name, _ in self.sections)
-        body = "".join(f'<h2 id="{anchor}">{escape(name)}</h2>{content}' for anchor, name, content in self.sections)
-        data = json.dumps(self.figures, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace(
-            "<", "\\u003c"
-        )
-        return (
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-            '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-            f"<title>{escape(title)}</title><style>{(_HERE / 'style.css').read_text()}</style></head>"
-            f'<body><header class="top">{top}<nav aria-label="Sections">{links}</nav></header><main>{body}</main>'
-            "<footer>Made by midtrain from the run's journals, manifests and scores. This file needs no network."
-            "<noscript> The plots need JavaScript; the tables do not.</noscript></footer>"
-            f"<script>{get_plotlyjs()}</script>"
-            f'<script type="application/json" id="figures">{data}</script>'
-            f"<script>{(_HERE / 'page.js').read_text()}</script></body></html>\n"
-        )
+from midtrain.report.curation import curation_parts
+from midtrain.report.frame import Page, folded, pair, titled
+from midtrain.report.funnel import curation_headline
+from midtrain.report.inputs import CurationInputs, ReportInputs
 
 
 def write_report(inputs: ReportInputs, out: Path) -> None:
@@ -76,15 +23,27 @@ def write_report(inputs: ReportInputs, out: Path) -> None:
     page = Page()
     for section in _SECTIONS:
         section(page, inputs)
-    write_atomically(out, page.html(f"{inputs.name} - midtrain report", _top(inputs)))
+    _again(page, inputs.commands, inputs.recipe)
+    top = _top(inputs.name, inputs.description, words.headline(inputs.scores))
+    write_atomically(out, page.html(f"{inputs.name} - midtrain report", top))
 
 
-def _top(inputs: ReportInputs) -> str:
-    found = words.headline(inputs.scores)
+def write_curation_page(out: Path, inputs: CurationInputs) -> None:
+    """Write a page about curation alone to the HTML file `out`."""
+    page = Page()
+    for part in curation_parts(page, inputs.curation):
+        page.section(part.anchor, part.title, part.content)
+    page.section("trust", "Library versions", _libraries(inputs.libraries))
+    _again(page, inputs.commands, inputs.recipe)
+    top = _top(inputs.name, inputs.description, curation_headline(inputs.curation))
+    write_atomically(out, page.html(f"{inputs.name} - midtrain curation", top))
+
+
+def _top(name: str, description: str, found: words.Headline) -> str:
     details = "".join(f"<li>{escape(detail)}</li>" for detail in found.details)
-    about = f'<p class="muted">{escape(inputs.description)}</p>' if inputs.description else ""
+    about = f'<p class="muted">{escape(description)}</p>' if description else ""
     return (
-        f"<h1>{escape(inputs.name)}</h1>{about}"
+        f"<h1>{escape(name)}</h1>{about}"
         f'<div class="verdict {found.tone}" role="status"><p>{escape(found.sentence)}</p><ul>{details}</ul></div>'
     )
 
@@ -135,7 +94,6 @@ def _training(page: Page, inputs: ReportInputs) -> None:
         page.figure(figures.learning_rate(inputs), "The rate of every step, over all stages."),
         page.figure(figures.gradient_norms(inputs), "A spike that lasts is trouble; single ones are clipped."),
     ]
-    notices, carried = tables.notice_table(inputs), tables.carried_list(inputs)
     page.section(
         "training",
         "Training",
@@ -143,10 +101,10 @@ def _training(page: Page, inputs: ReportInputs) -> None:
             figures.losses(inputs, names),
             "Each panel is one source. A source that an arm does not read has no line there. Thin lines are seeds.",
         ),
-        _pair(mixtures),
-        _pair(small),
-        f"<h3>Spikes, decisions and other events</h3>{notices}" if notices else "",
-        f"<details><summary>What each stage took over</summary>{carried}</details>" if carried else "",
+        pair(mixtures),
+        pair(small),
+        titled("Spikes, decisions and other events", tables.notice_table(inputs)),
+        folded("What each stage took over", tables.carried_list(inputs)),
     )
 
 
@@ -162,45 +120,45 @@ def _speed(page: Page, inputs: ReportInputs) -> None:
 
 def _data(page: Page, inputs: ReportInputs) -> None:
     funnel = tables.funnel_table(inputs) if inputs.documents else ""
-    samples = tables.drop_samples(inputs)
-    packing = tables.packing_table(inputs)
     page.section(
         "data",
         "Data",
         funnel,
-        f"<details><summary>Samples of what was dropped</summary>{samples}</details>" if samples else "",
-        f"<h3>Packing</h3>{packing}" if packing else "",
+        folded("Samples of what was dropped while reading", tables.drop_samples(inputs)),
+        titled("Packing", tables.packing_table(inputs)),
     )
+
+
+def _curation(page: Page, inputs: ReportInputs) -> None:
+    parts = curation_parts(page, inputs.curation)
+    page.section("curation", "Curation", *(titled(part.title, part.content) for part in parts))
 
 
 def _trust(page: Page, inputs: ReportInputs) -> None:
     excluded = {f"{one.get('model', '')} {one['item']}": one["cause"] for one in inputs.excluded}
     parity = tables.facts_table(["model", "largest differences"], inputs.parity) if inputs.parity else ""
-    libraries = tables.facts_table(["library", "version"], inputs.libraries) if inputs.libraries else ""
+    causes = tables.facts_table(["item", "cause"], excluded) if excluded else ""
     page.section(
         "trust",
         "Checks",
-        f"<h3>Compared with plain transformers</h3>{parity}" if parity else "",
-        "<h3>Items left out because the checker failed</h3>" + tables.facts_table(["item", "cause"], excluded)
-        if excluded
-        else "",
-        f"<h3>Library versions</h3>{libraries}" if libraries else "",
+        titled("Compared with plain transformers", parity),
+        titled("Items left out because the checker failed", causes),
+        titled("Library versions", _libraries(inputs.libraries)),
     )
 
 
-def _again(page: Page, inputs: ReportInputs) -> None:
-    commands = escape("\n".join(inputs.commands))
+def _libraries(libraries: Mapping[str, str]) -> str:
+    return tables.facts_table(["library", "version"], libraries) if libraries else ""
+
+
+def _again(page: Page, commands: Sequence[str], recipe: str) -> None:
+    said = escape("\n".join(commands))
     page.section(
         "again",
         "How to make this again",
-        f"<pre>{commands}</pre>" if commands else "",
-        f"<details><summary>The resolved recipe</summary><pre>{escape(inputs.recipe)}</pre></details>",
+        f"<pre>{said}</pre>" if said else "",
+        folded("The resolved recipe", f"<pre>{escape(recipe)}</pre>"),
     )
-
-
-def _pair(parts: list[str]) -> str:
-    shown = [part for part in parts if part]
-    return f'<div class="pair">{"".join(shown)}</div>' if shown else ""
 
 
 _SECTIONS: tuple[Callable[[Page, ReportInputs], None], ...] = (
@@ -209,6 +167,6 @@ _SECTIONS: tuple[Callable[[Page, ReportInputs], None], ...] = (
     _training,
     _speed,
     _data,
+    _curation,
     _trust,
-    _again,
 )

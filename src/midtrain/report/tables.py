@@ -71,6 +71,7 @@ def funnel_table(inputs: ReportInputs) -> str:
     rows = []
     for name, manifest in inputs.documents.items():
         counts, tokens = manifest["counts"], inputs.tokens.get(name, {}).get("counts", {})
+        curated = inputs.curation.records[name].curated["counts"] if name in inputs.curation.records else None
         drops = manifest.get("drops", {})
         reasons = "<br>".join(f"{words.count(number)} {escape(reason)}" for reason, number in drops.items())
         licenses = ", ".join(escape(str(one)) for one in list(manifest.get("facts", {}).get("licenses", {}))[:4])
@@ -80,15 +81,17 @@ def funnel_table(inputs: ReportInputs) -> str:
                 words.count(counts.get("rows_in")),
                 f"<small>{reasons}</small>" if reasons else "none",
                 words.count(counts.get("documents")),
-                words.count(counts.get("heldout")),
+                *([words.count((curated or counts)["documents"])] if inputs.curation.records else []),
+                words.count((curated or counts).get("heldout")),
                 words.count(counts.get("groups")),
                 words.count(tokens.get("tokens")),
                 f"{tokens['bytes_per_token']:.2f}" if "bytes_per_token" in tokens else "&ndash;",
             ]
         )
-    head = ["source", "rows read", "dropped", "documents", "of them held out", "groups", "training tokens",
+    curation = ["after curation"] if inputs.curation.records else []
+    head = ["source", "rows read", "dropped", "documents", *curation, "of them held out", "groups", "training tokens",
             "bytes per token"]  # fmt: skip
-    return table(head, rows, numbers=(1, 3, 4, 5, 6, 7))
+    return table(head, rows, numbers=(1, *range(3, len(head))))
 
 
 def drop_samples(inputs: ReportInputs) -> str:
@@ -98,7 +101,7 @@ def drop_samples(inputs: ReportInputs) -> str:
         for reason, samples in manifest.get("samples", {}).items():
             for sample in samples[:2]:
                 text = sample if isinstance(sample, str) else json.dumps(sample, ensure_ascii=False)
-                rows.append([escape(name), escape(reason.removeprefix("dropped: ")), f"<code>{_cut(text, 200)}</code>"])
+                rows.append([escape(name), escape(reason.removeprefix("dropped: ")), f"<code>{cut(text, 200)}</code>"])
     return table(["source", "reason", "sample"], rows) if rows else ""
 
 
@@ -174,7 +177,7 @@ def notice_table(inputs: ReportInputs) -> str:
                     what = str(entry.get("reason") or entry.get("what") or entry["kind"])
                     more = ", ".join(f"{key}: {json.dumps(one, ensure_ascii=False)}" for key, one in told.items())
                     where = f"{escape(arm)} seed {seed}: {escape(stage.name)}"
-                    rows.append([where, f"{entry['step']:,}", escape(what), f"<small>{_cut(more, 300)}</small>"])
+                    rows.append([where, f"{entry['step']:,}", escape(what), f"<small>{cut(more, 300)}</small>"])
     return table(["run", "step", "what", "details"], rows, numbers=(1,)) if rows else ""
 
 
@@ -191,8 +194,8 @@ def sample_blocks(inputs: ReportInputs) -> str:
             _answer(side, rows[key]) for side, rows in rows_by_side.items() if key in rows
         )  # fmt: skip
         blocks.append(
-            f'<article class="sample"><h4>{escape(key[0])}</h4><pre class="prompt">{_cut(prompt)}</pre>'
-            f"<p><small>right answer: <code>{_cut(str(first['reference']), 120)}</code></small></p>"
+            f'<article class="sample"><h4>{escape(key[0])}</h4><pre class="prompt">{cut(prompt)}</pre>'
+            f"<p><small>right answer: <code>{cut(str(first['reference']), 120)}</code></small></p>"
             f'<div class="answers">{answers}</div></article>'
         )
     return "".join(blocks)
@@ -221,12 +224,12 @@ def _answer(side: str, row: Mapping[str, Any]) -> str:
     )
     said = row["prediction"] or "(nothing)"
     said = said if said.strip() else "(only white space)"
-    return f"<div><h5>{escape(side)} {word}</h5><pre>{_cut(said)}</pre></div>"
+    return f"<div><h5>{escape(side)} {word}</h5><pre>{cut(said)}</pre></div>"
 
 
 def facts_table(head: Sequence[str], facts: Mapping[str, Any]) -> str:
     """Names and what was found, two columns; nested facts are written out."""
-    return table(head, [[escape(name), f"<small>{_cut(_flat(one), 400)}</small>"] for name, one in facts.items()])
+    return table(head, [[escape(name), f"<small>{cut(_flat(one), 400)}</small>"] for name, one in facts.items()])
 
 
 def _flat(facts: Any) -> str:
@@ -235,5 +238,6 @@ def _flat(facts: Any) -> str:
     return f"{facts:.3g}" if isinstance(facts, float) else str(facts)
 
 
-def _cut(text: str, most: int = _SAMPLE_CHARACTERS) -> str:
+def cut(text: str, most: int = _SAMPLE_CHARACTERS) -> str:
+    """A text from outside, escaped, and cut where it is long."""
     return escape(text if len(text) <= most else text[:most] + " \u2026")

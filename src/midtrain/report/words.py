@@ -26,8 +26,8 @@ def headline(scores: Mapping[str, Any]) -> Headline:
     claim = _target_claim(target) if target else _overall_claim(scores["capabilities"])
     retention = {
         "kept": "retention is inside the budget",
-        "broken": f"but {_and(guard['broken'])} lost more than the budget allows",
-        "unclear": f"whether {_and(guard['unclear'])} stayed inside the budget is not shown",
+        "broken": f"but {listed(guard['broken'])} lost more than the budget allows",
+        "unclear": f"whether {listed(guard['unclear'])} stayed inside the budget is not shown",
     }.get(guard["verdict"])
     tone = "good"
     if guard["verdict"] == "unclear":
@@ -53,13 +53,13 @@ def _target_claim(target: Mapping[str, Any]) -> str:
     won = [other for other, one in target["against"].items() if one["verdict"] == "better"]
     lost = [other for other in target["against"] if other not in won]
     if not lost:
-        return f"Better than the {_and(won, ' and the ')} on {target['capability']}"
+        return f"Better than the {listed(won, ' and the ')} on {target['capability']}"
     words = {other: target["against"][other]["verdict"] for other in lost}
     worse = [other for other in lost if words[other] == "worse"]
     if worse:
-        return f"Target missed: worse than the {_and(worse, ' and the ')} on {target['capability']}"
-    claim = f"Target missed: not shown to be better than the {_and(lost, ' or the ')} on {target['capability']}"
-    return f"{claim} (only than the {_and(won)})" if won else claim
+        return f"Target missed: worse than the {listed(worse, ' and the ')} on {target['capability']}"
+    claim = f"Target missed: not shown to be better than the {listed(lost, ' or the ')} on {target['capability']}"
+    return f"{claim} (only than the {listed(won)})" if won else claim
 
 
 def _overall_claim(rows: Mapping[str, Any]) -> str:
@@ -132,6 +132,15 @@ def count(number: float | None) -> str:
     return "\u2013" if number is None else format_size(number)
 
 
+def size(number: float | None) -> str:
+    """Bytes for people, in powers of ten: 950 B, 3.01 MB, 1.2 GB."""
+    text = count(number)
+    if number is None:
+        return text
+    unit = {"k": "kB", "M": "MB", "B": "GB", "T": "TB"}.get(text[-1])
+    return f"{text[:-1]} {unit}" if unit else f"{text} B"
+
+
 def share(number: float | None) -> str:
     """A share in percent."""
     return "\u2013" if number is None else f"{number:.1%}"
@@ -149,5 +158,6 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _and(names: Sequence[str], joiner: str = " and ") -> str:
+def listed(names: Sequence[str], joiner: str = " and ") -> str:
+    """Names as people list them: a, b and c."""
     return joiner.join(names) if len(names) < 3 else ", ".join(names[:-1]) + joiner + names[-1]
