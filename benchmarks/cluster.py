@@ -1,6 +1,6 @@
 """A Ray cluster of two nodes on one machine: the same bytes as without it, whatever dies.
 
-The work is the measuring pass of curation (language, MinHash signatures) over shards of documents, through
+The work is the measuring pass of curation (rules, language, personal data, MinHash) over shards of documents, through
 `map_units`: by worker processes of this machine; on the cluster; on the cluster while workers are killed without
 warning; by processes while they are killed; and on the cluster while it loses a whole node. Every folder must hold the
 same files to the last byte.

@@ -7,29 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
+from midtrain.documents.curation.annotate import annotate_shard
+from midtrain.documents.curation.config import CurateConfig
+from midtrain.documents.curation.measures import Measures
+from midtrain.documents.curation.pii_config import PiiConfig
+from midtrain.documents.curation.rules_config import RulesConfig
+from midtrain.documents.deduplication.config import NearConfig
 
-from midtrain.documents.curation.annotate import Annotator, annotate_shard
-from midtrain.text.language import identify
-from midtrain.text.signatures import band_keys, minhash
-
-_BANDS = 14
-
-
-def annotators() -> list[Annotator]:
-    """What is measured of each document."""
-    return [_language, _signatures]
-
-
-def _language(texts: pa.Array, _: Any) -> dict[str, Any]:
-    codes, confidence_N = identify(texts)
-    return {"lang": codes, "lang_confidence": confidence_N}
-
-
-def _signatures(texts: pa.Array, _: Any) -> dict[str, Any]:
-    keys_BN = band_keys(minhash(texts), _BANDS)
-    return {"band_keys": pa.FixedSizeListArray.from_arrays(np.ascontiguousarray(keys_BN.T).ravel(), _BANDS)}
+MEASURES = Measures(CurateConfig(rules=RulesConfig(), pii=PiiConfig()), NearConfig())
+"""What `curate` measures with all its rules, the languages, personal data and near-duplicates."""
 
 
 def measure(log: str, shard: str, folder: Path) -> Any:
@@ -38,6 +24,6 @@ def measure(log: str, shard: str, folder: Path) -> Any:
         ray = sys.modules.get("ray")  # which is here when Ray started this process
         node = ray.get_runtime_context().get_node_id() if ray else "local"
         said.write(f"{node} {Path(shard).stem}\n")
-        result = annotate_shard(annotators, shard, folder)
+        result = annotate_shard(MEASURES, shard, folder)
         said.write("idle\n")
     return result

@@ -34,6 +34,7 @@ GOAL = 0.1
 WORKERS = 2
 _LOOK_EVERY_S = 0.05
 _CONFIG = """\
+name: memory
 sources:
   left: {{read: "{folder}/left"}}
   right: {{read: "{folder}/right"}}

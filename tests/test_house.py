@@ -1,9 +1,9 @@
 """The house stays in order: imports go down the floors, and the command line answers at once."""
 
 import ast
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -63,19 +63,15 @@ def test_help_and_recipes_load_no_heavy_library(module):
 
 
 def test_help_answers_in_half_a_second():
+    """Half a second of processor time, so that a loaded machine does not decide."""
+
     def help_seconds() -> float:
-        start = time.perf_counter()
+        before = os.times()
         done = subprocess.run(
             [sys.executable, "-m", "midtrain.cli", "--help"], capture_output=True, text=True, check=True
         )
+        after = os.times()
         assert "plan" in done.stdout
-        return time.perf_counter() - start
+        return after.children_user + after.children_system - before.children_user - before.children_system
 
-    # A loaded machine is slow for everybody: what counts is the time beyond that of an empty interpreter.
-    def bare_seconds() -> float:
-        start = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], check=True)
-        return time.perf_counter() - start
-
-    bare = min(bare_seconds() for _ in range(3))
-    assert min(help_seconds() for _ in range(4)) < max(0.5, 12 * bare)
+    assert min(help_seconds() for _ in range(3)) < 0.5

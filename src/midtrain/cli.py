@@ -33,6 +33,13 @@ Set = Annotated[
     typer.Option("--set", help="Override one field: stages.anneal.tokens=2M (repeatable).", metavar="FIELD=VALUE"),
 ]
 Out = Annotated[Path | None, typer.Option(help="The run's folder (default: runs/NAME).")]
+Workers = Annotated[int | None, typer.Option(help="Processes for documents (default: one for each CPU).", min=1)]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        help="A Ray cluster for documents, such as auto or 10.0.0.1:6379 (one file system for all).", metavar="ADDRESS"
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines, and nothing else.")]
 
 
@@ -71,6 +78,8 @@ def run(
     set_: Set = None,
     out: Out = None,
     until: Annotated[str | None, typer.Option(help="Stop after this step, or after all under it: tokens.")] = None,
+    workers: Workers = None,
+    ray: Ray = None,
     json: Json = False,
 ) -> None:
     """Make what is missing of a recipe, and nothing else; run it again to go on after a stop.
@@ -78,13 +87,54 @@ def run(
     Example: midtrain run recipes/quickstart.yaml --until tokens
     """
     _quiet(json)
+    from midtrain.core.parallel import configure
     from midtrain.recipe.load import load_recipe
     from midtrain.recipe.run import run_recipe
     from midtrain.recipe.show import outcome_text
 
-    outcome = run_recipe(load_recipe(recipe, set_), out, until)
+    with configure(workers, ray):
+        outcome = run_recipe(load_recipe(recipe, set_), out, until)
     _print(jsonlib.dumps(outcome.to_json(), indent=1) if json else outcome_text(outcome))
     outcome.check()
+
+
+@app.command()
+def curate(
+    recipe: Annotated[Path, typer.Argument(help="A recipe, or a file of sources and curation alone (YAML).")],
+    set_: Set = None,
+    out: Out = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this step, or after all under it: attributes.")] = None,
+    workers: Workers = None,
+    ray: Ray = None,
+    json: Json = False,
+) -> None:
+    """Curate documents: measure, filter, deduplicate, decontaminate, mask; every drop with its reason.
+
+    Example: midtrain curate recipes/curation.yaml --out curated --workers 8
+    """
+    _quiet(json)
+    from midtrain.core.parallel import configure
+    from midtrain.recipe.curate import curate as curate_documents
+    from midtrain.recipe.load import load_documents
+    from midtrain.recipe.show import curated_text
+
+    with configure(workers, ray):
+        made = curate_documents(load_documents(recipe, set_), out, until)
+    _print(jsonlib.dumps(made.to_json(), indent=1) if json else curated_text(made))
+
+
+@app.command()
+def review(
+    folder: RunFolder,
+    file: Annotated[Path | None, typer.Option(help="The file of verdicts (default: the recipe's).")] = None,
+) -> None:
+    """Go through the evaluation items found in the documents, and accept or reject each match.
+
+    Example: midtrain review runs/quickstart
+    """
+    from midtrain.recipe.curate import review_contamination
+
+    _print(review_contamination(folder, file, input, _print))
 
 
 @app.command()

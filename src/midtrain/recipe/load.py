@@ -16,21 +16,30 @@ import yaml
 
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError, did_you_mean
-from midtrain.recipe.schema import RecipeConfig
+from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 
 _NAMED_PARTS = ("sources", "stages")
 
 
 def load_recipe(path: Path | str, overrides: list[str] | None = None) -> RecipeConfig:
     """Read, override and check a recipe; raises UserError in one sentence for whatever is wrong with it."""
-    path = Path(path)
+    return parse(RecipeConfig, _read(Path(path), overrides), str(path))
+
+
+def load_documents(path: Path | str, overrides: list[str] | None = None) -> DocumentsConfig:
+    """A recipe, or a file of sources and their curation alone (one without `base` and `stages`)."""
+    data = _read(Path(path), overrides)
+    return parse(RecipeConfig if data.keys() & {"base", "stages"} else DocumentsConfig, data, str(path))
+
+
+def _read(path: Path, overrides: list[str] | None) -> dict[str, Any]:
     data = read_yaml(path)
     if isinstance(data.get("base"), str):  # short for its path
         data["base"] = {"path": data["base"]}
     for override in overrides or []:
         apply_override(data, override)
     absolute_paths(data, path.resolve().parent)
-    return parse(RecipeConfig, data, str(path))
+    return data
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -133,12 +142,28 @@ def absolute_paths(data: dict[str, Any], folder: Path) -> None:
             part["path"] = str((folder / os.path.expanduser(part["path"])).resolve())
     sources = data.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
-        if isinstance(source, dict) and "read" in source:
-            read = source["read"]
-            if isinstance(read, str):
-                source["read"] = _absolute(read, folder)
-            elif isinstance(read, list):
-                source["read"] = [_absolute(one, folder) if isinstance(one, str) else one for one in read]
+        if isinstance(source, dict):
+            _absolute_reads(source, folder)
+    for part in ("curate", "decontaminate"):
+        _absolute_reads(data.get(part), folder)
+
+
+def _absolute_reads(part: Any, folder: Path) -> None:
+    """Make absolute what is named under `read`, `verdicts` and local `path`s anywhere in a part of a recipe."""
+    if isinstance(part, list):
+        for one in part:
+            _absolute_reads(one, folder)
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key in ("read", "verdicts") and isinstance(value, str):
+            part[key] = _absolute(value, folder)
+        elif key == "read" and isinstance(value, list):
+            part[key] = [_absolute(one, folder) if isinstance(one, str) else one for one in value]
+        elif key == "path" and isinstance(value, str) and _is_local(value, folder):
+            part[key] = str((folder / os.path.expanduser(value)).resolve())
+        else:
+            _absolute_reads(value, folder)
 
 
 def _absolute(read: str, folder: Path) -> str:
@@ -151,7 +176,7 @@ def _is_local(path: str, folder: Path) -> bool:
     return "://" not in path and (path.startswith((".", "/", "~")) or (folder / path).exists())
 
 
-def dump_recipe(recipe: RecipeConfig) -> str:
+def dump_recipe(recipe: DocumentsConfig) -> str:
     """The resolved recipe as YAML: every field written out, enough to run it again."""
     data = json.loads(recipe.model_dump_json())
     return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,11 @@ from midtrain.core.artifact import Artifact, write_atomically
 from midtrain.core.errors import CheckFailed, UserError, disk_errors
 from midtrain.core.progress import say
 from midtrain.core.run import Journal, is_locked, lock_file, request_stop
-from midtrain.core.steps import StepState
-from midtrain.recipe.graph import build_graph
-from midtrain.recipe.load import dump_recipe, load_recipe
+from midtrain.core.steps import Steps, StepState
+from midtrain.recipe.graph import build_documents_graph, build_graph
+from midtrain.recipe.load import dump_recipe, load_documents
 from midtrain.recipe.make_evidence import REPORT, SCORES
-from midtrain.recipe.schema import RecipeConfig
+from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 
 _RECIPE, _LOCK = "recipe.yaml", "lock"
 
@@ -39,6 +41,17 @@ class Outcome:
         """Everything, as plain data."""
         return {"folder": str(self.folder), "made": self.made, "reused": self.reused, "scores": self.scores}
 
+    def tell(self, state: StepState) -> None:
+        """Note a step that is about to be made or is done, and say what is made and why."""
+        (self.reused if state.done else self.made).append(state.step.name)
+        if not state.done:
+            say(f"{state.step.name}  ({state.why})" if state.why not in ("new", "") else state.step.name)
+
+    def tell_if_nothing(self) -> None:
+        """Say so when every step was done."""
+        if self.reused and not self.made:
+            say(f"Nothing to do: all {len(self.reused)} steps are done.")
+
     def check(self) -> None:
         """Raise CheckFailed (exit code 1) when the guard is broken or the target was missed."""
         if self.scores is None:
@@ -55,7 +68,7 @@ class Outcome:
             )
 
 
-def default_folder(recipe: RecipeConfig, out: Path | None) -> Path:
+def default_folder(recipe: DocumentsConfig, out: Path | None) -> Path:
     """The run's folder: --out, or runs/NAME in the current directory."""
     return out if out is not None else Path("runs") / recipe.name
 
@@ -68,26 +81,26 @@ def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None 
     _require_weights(recipe)
     if any(state.step.watched and not state.done for state in graph.states()):
         _require_positions(recipe)
+    with run_folder(folder, recipe):
+        outcome = Outcome(folder)
+        made = graph.run(until, outcome.tell)
+        outcome.tell_if_nothing()
+        _hand_over(folder, made, outcome)
+    return outcome
+
+
+@contextmanager
+def run_folder(folder: Path, recipe: DocumentsConfig) -> Iterator[None]:
+    """Hold `folder` for a run of `recipe`, which is written into it; raises UserError when another has it."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _require_same_recipe(folder, recipe)
         lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
     try:
         write_atomically(folder / _RECIPE, dump_recipe(recipe))
-        outcome = Outcome(folder)
-
-        def tell(state: StepState) -> None:
-            (outcome.reused if state.done else outcome.made).append(state.step.name)
-            if not state.done:
-                say(f"{state.step.name}  ({state.why})" if state.why not in ("new", "") else state.step.name)
-
-        made = graph.run(until, tell)
-        if outcome.reused and not outcome.made:
-            say(f"Nothing to do: all {len(outcome.reused)} steps are done.")
-        _hand_over(folder, made, outcome)
+        yield
     finally:
         os.close(lock)
-    return outcome
 
 
 def _require_weights(recipe: RecipeConfig) -> None:
@@ -108,7 +121,7 @@ def _require_positions(recipe: RecipeConfig) -> None:
     check_context(recipe, config.max_position_embeddings)
 
 
-def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
+def _require_same_recipe(folder: Path, recipe: DocumentsConfig) -> None:
     """A folder with files of something else, or of another recipe, is not written into."""
     found = folder / _RECIPE
     if found.exists():
@@ -121,9 +134,9 @@ def _require_same_recipe(folder: Path, recipe: RecipeConfig) -> None:
         raise UserError(f"{folder} is not empty and holds no run; choose another --out.")
 
 
-def _recipe_of(path: Path) -> RecipeConfig:
+def _recipe_of(path: Path) -> DocumentsConfig:
     try:
-        return load_recipe(path)
+        return load_documents(path)
     except UserError as error:
         raise UserError(f"{path} was written by another version ({error}); choose another --out.") from None
 
@@ -139,17 +152,27 @@ def _hand_over(folder: Path, made: dict[str, Artifact], outcome: Outcome) -> Non
         write_atomically(folder / REPORT, (made["report"].path / REPORT).read_bytes())
 
 
-def open_run(folder: Path) -> tuple[RecipeConfig, Any]:
-    """The resolved recipe of a run folder and its graph; UserError when it is no run folder."""
+def open_documents(folder: Path) -> tuple[DocumentsConfig, Steps]:
+    """The resolved recipe of a run folder (or of one of `midtrain curate`) and its graph; UserError when it is none."""
     if not (folder / _RECIPE).exists():
         raise UserError(f"{folder} is not a run folder (no {_RECIPE}); name one, such as runs/quickstart.")
-    recipe = load_recipe(folder / _RECIPE)
-    return recipe, build_graph(recipe, folder)
+    recipe = load_documents(folder / _RECIPE)
+    if isinstance(recipe, RecipeConfig):
+        return recipe, build_graph(recipe, folder)
+    return recipe, build_documents_graph(recipe, folder)
+
+
+def open_run(folder: Path) -> tuple[RecipeConfig, Steps]:
+    """As `open_documents`, of a folder in which a model is trained."""
+    recipe, graph = open_documents(folder)
+    if not isinstance(recipe, RecipeConfig):
+        raise UserError(f"{folder} holds curated documents and trains no model; name the folder of a recipe's run.")
+    return recipe, graph
 
 
 def run_status(folder: Path) -> dict[str, Any]:
     """Every step with its state (done, running, stopped, missing) and why it must run."""
-    recipe, graph = open_run(folder)
+    recipe, graph = open_documents(folder)
     steps = []
     for state in graph.states():
         how = "done" if state.done else "missing"

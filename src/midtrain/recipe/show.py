@@ -13,12 +13,15 @@ from rich.text import Text
 from rich.tree import Tree
 
 from midtrain.core.config import format_size
+from midtrain.recipe.curate import Curated
 from midtrain.recipe.plan import Plan, StagePlan
 from midtrain.recipe.run import Outcome
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
 _INSPECT_COLUMNS = 44
 """What the columns of `inspect` beside source and text take."""
+_REASONS = 3
+"""Reasons for drops that are shown for a source."""
 _VERDICT_STYLE = {"better": "green", "worse": "red", "unranked": "dim"}
 _STATE_STYLE = {"done": "green", "running": "yellow", "stopped": "yellow", "missing": "dim"}
 
@@ -157,6 +160,20 @@ def _scores_table(scores: dict[str, Any]) -> Table:
         verdicts = [Text(row[k] or "", style=_VERDICT_STYLE.get(row[k], "")) for k in ("vs_parent", "vs_control")]
         table.add_row(name, *numbers, str(row["n"]), *verdicts)
     return table
+
+
+def curated_text(found: Curated) -> str:
+    """A row for each source: what was read, what stays, and the reasons that took most."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("source", "rows", "documents", "MB read", "MB kept", "most dropped for"):
+        table.add_column(column, justify="left" if column in ("source", "most dropped for") else "right")
+    for one in found.sources:
+        most = sorted(one["drops"].items(), key=lambda item: -item[1])[:_REASONS]
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in most)
+        sizes = (f"{one[name] / 1e6:.1f}" for name in ("bytes_in", "bytes"))
+        table.add_row(one["name"], f"{one['rows_in']:,}", f"{one['documents']:,}", *sizes, reasons)
+    places = [Text(f"{one['name']}  {one['path']}", style="dim") for one in found.sources]
+    return render(Group(table, Text(""), *places, Text(f"report  {found.page}")))
 
 
 def _number(value: float | None) -> str:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from midtrain.core.artifact import Artifact
 from midtrain.documents.config import SourceConfig
+from midtrain.recipe.curation_graph import documents_name
 from midtrain.recipe.make_data import identity, rows_of
 from midtrain.recipe.schema import ProblemSourceConfig, RecipeConfig
 
@@ -44,18 +45,20 @@ class SourceSize:
 def source_sizes(recipe: RecipeConfig, done: dict[str, Path], tokenizer: Tokenizer | None) -> list[SourceSize]:
     """The size of every source of the recipe; `done` are the finished steps of its run folder."""
     return [
-        _known(name, done) or _estimated(name, source, recipe, tokenizer) for name, source in recipe.sources.items()
+        _known(name, recipe, done) or _estimated(name, source, recipe, tokenizer)
+        for name, source in recipe.sources.items()
     ]
 
 
-def _known(name: str, done: dict[str, Path]) -> SourceSize | None:
+def _known(name: str, recipe: RecipeConfig, done: dict[str, Path]) -> SourceSize | None:
     if f"tokens/{name}" not in done:
         return None
-    documents = Artifact.open(done[f"documents/{name}"])
+    steps = dict.fromkeys([f"documents/{name}", documents_name(recipe, name)])
+    made = [Artifact.open(done[step]) for step in steps]
     counts = Artifact.open(done[f"tokens/{name}"]).counts
-    dropped = sum(documents.manifest["drops"].values())
-    note = f"{dropped:,} of {documents.counts['rows_in']:,} rows dropped" if dropped else ""
-    heldout = documents.counts["heldout"]
+    dropped = sum(sum(documents.manifest["drops"].values()) for documents in made)
+    note = f"{dropped:,} of {made[0].counts['rows_in']:,} rows dropped" if dropped else ""
+    heldout = made[-1].counts["heldout"]
     return SourceSize(name, counts["documents"], counts["bytes"], counts["tokens"], heldout, True, note)
 
 
@@ -71,9 +74,16 @@ def _estimated(
     factor = whole / sampled if sampled else 1.0
     share = 0.0 if isinstance(source, ProblemSourceConfig) else recipe.holdout.share
     kept = factor * (1 - share)
-    note = "" if ended else f"estimated from its first {len(texts):,} documents"
+    notes = [] if ended else [f"estimated from its first {len(texts):,} documents"]
+    notes += ["before curation"] if name in recipe.curated_sources() else []
     return SourceSize(
-        name, len(texts) * kept, sampled * kept, tokens * kept, len(texts) * factor * share, exact=False, note=note
+        name,
+        len(texts) * kept,
+        sampled * kept,
+        tokens * kept,
+        len(texts) * factor * share,
+        exact=False,
+        note=", ".join(notes),
     )
 
 

@@ -36,14 +36,17 @@ def test_a_rule_can_be_moved_turned_off_or_left_out():
     text = ["Only nineteen words stand here, and the rules of old would have them go for that. So be it?"]
     assert reasons(text, RulesConfig(sets=("gopher_quality",))) == ["few_words"]
     assert reasons(text, RulesConfig(sets=("gopher_quality",), thresholds={"few_words": 19})) == [""]
-    assert reasons(text, RulesConfig(sets=("gopher_quality",), off=("few_words",))) == [""]
+    assert reasons(text, RulesConfig(sets=("gopher_quality",), without=("few_words",))) == [""]
     assert reasons(text, RulesConfig(sets=("c4",))) == ["few_sentences"]
     assert reasons(text, RulesConfig(sets=())) == [""]
 
 
 def test_thresholds_of_a_language_win_and_leave_others_alone():
     config = RulesConfig(
-        sets=("gopher_quality",), thresholds={"few_words": 3}, languages={"de": {"few_words": 100}}, off=("stop_words",)
+        sets=("gopher_quality",),
+        thresholds={"few_words": 3},
+        languages={"de": {"few_words": 100}},
+        without=("stop_words",),
     )
     text = "four words of text"
     assert reasons([text] * 3, config, ["de", "en", None]) == ["few_words", "", ""]
@@ -114,7 +117,7 @@ def test_every_rule_names_its_statistic_and_source():
     ("data", "says"),
     [
         ({"sets": ["gopher"]}, 'no set of rules is called "gopher".'),
-        ({"off": ["few_word"]}, 'no rule is called "few_word". Did you mean "few_words"?'),
+        ({"without": ["few_word"]}, 'no rule is called "few_word". Did you mean "few_words"?'),
         ({"thresholds": {"topgram": 1}}, 'no rule is called "topgram"'),
         ({"languages": {"de": {"stop_word": 1}}}, 'Did you mean "stop_words"?'),
     ],

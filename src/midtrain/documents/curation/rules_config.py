@@ -113,7 +113,7 @@ class RulesConfig(Config):
 
     sets: tuple[str, ...] = ("gopher_repetition", "gopher_quality", "fineweb", "c4")
     """Sets of rules, applied in this order: gopher_repetition, gopher_quality, fineweb, c4."""
-    off: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     """Single rules that are not applied."""
     thresholds: dict[str, float] = Field(default_factory=dict)
     """Thresholds that replace the published ones, by rule."""
@@ -128,7 +128,7 @@ class RulesConfig(Config):
                 raise ValueError(f'no set of rules is called "{name}".{did_you_mean(name, RULE_SETS)}')
         return sets
 
-    @field_validator("off", "thresholds")
+    @field_validator("without", "thresholds")
     @classmethod
     def _known_rules(cls, names: Any) -> Any:
         _check_rules(names)
@@ -144,5 +144,5 @@ class RulesConfig(Config):
     def rules(self, language: str = "") -> list[tuple[Rule, float]]:
         """The rules in force for a language (ISO 639-1 code), in order, each with its threshold."""
         moved = LANGUAGE_THRESHOLDS.get(language, {}) | self.thresholds | self.languages.get(language, {})
-        rules = [rule for name in self.sets for rule in RULE_SETS[name] if rule.name not in self.off]
+        rules = [rule for name in self.sets for rule in RULE_SETS[name] if rule.name not in self.without]
         return [(rule, moved.get(rule.name, rule.threshold)) for rule in rules]
