@@ -30,6 +30,12 @@ from midtrain.core.units import InProcess, Pool, Task, Unit, UnitFunction, sweep
 __all__ = ["Unit", "UnitFunction", "available_cpus", "configure", "map_units", "unit_result"]
 
 
+BYTES = "B"
+"""The `measure` of units whose size is in bytes."""
+_LITTLE = 16_000_000
+"""A process that must load compiled kernels first takes longer than this much text."""
+
+
 @dataclass(frozen=True)
 class _Ambient:
     workers: int | None = None
@@ -79,7 +85,8 @@ def map_units(
 
     `function` is importable by name (a partial of such a one is; a function of __main__ is not known to Ray). In a
     unit's folder lie the files it wrote and its result (see `unit_result`). Progress is counted in `measure`, the unit
-    of `Unit.size`. `workers` and `ray` override what `configure` says; one worker, or one unit, runs in this process.
+    of `Unit.size`. `workers` and `ray` override what `configure` says; one worker, or one unit, runs in this process,
+    and so does little work (under 16 MB, where sizes are bytes) of which nobody said how many should do it.
     No new unit is handed out while the caller holds a path, so what is done with one should be short.
 
     An error of `function` is raised here, with the worker's traceback as a note; a unit whose worker dies three times
@@ -99,7 +106,8 @@ def map_units(
         say(f"{label}: {len(done):,} of {len(keys):,} were finished before.")
     try:
         total = sum(unit.size for unit in missing)
-        with progress(label, total, measure) as bar, _pool(workers, ray, len(missing)) as pool:
+        little = measure == BYTES and total < _LITTLE
+        with progress(label, total, measure) as bar, _pool(workers, ray, len(missing), little) as pool:
             for key in keys:
                 while key not in done:
                     while missing and pool.free:
@@ -113,9 +121,9 @@ def map_units(
 
 
 @contextmanager
-def _pool(workers: int | None, ray: str | None, units: int) -> Iterator[Pool]:
+def _pool(workers: int | None, ray: str | None, units: int, little: bool) -> Iterator[Pool]:
     workers, ray = workers or _ambient.workers, ray or _ambient.ray
-    processes = min(workers or available_cpus(), units)
+    processes = min(workers or (1 if little else available_cpus()), units)
     pool: Pool
     if ray and units:
         pool = RayTasks(ray, workers)

@@ -181,5 +181,5 @@ def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
         for stage in stages.values():
             everything += [packed_name(name, stage) for name in stage.mixture.source_names()]
     needs = tuple(dict.fromkeys(["base", *everything, *models, "scores"]))
-    report = Step("report", 1, {"recipe": _dump(recipe)}, needs, partial(make_evidence.make_report, recipe))
+    report = Step("report", 2, {"recipe": _dump(recipe)}, needs, partial(make_evidence.make_report, recipe))
     return [*steps, scores, report]

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midtrain.core.artifact import Draft
-from midtrain.core.parallel import Unit, map_units
+from midtrain.core.parallel import BYTES, Unit, map_units
 from midtrain.documents.schema import SCHEMA, content_of
 from midtrain.documents.store import Documents, row_groups
 
@@ -38,7 +38,7 @@ def annotate(documents: Documents, annotators: Callable[[], list[Annotator]], dr
     units = [Unit(shard.stem, str(shard.absolute()), shard.stat().st_size) for shard in documents.shards]
     measure = partial(annotate_shard, annotators)
     for shard, folder in zip(
-        documents.shards, map_units(measure, units, work=draft.work, label=label, measure="B"), strict=True
+        documents.shards, map_units(measure, units, work=draft.work, label=label, measure=BYTES), strict=True
     ):
         os.link(folder / SHARD, draft.path / shard.name)
     draft.counts.update(documents=documents.count(), bytes=documents.bytes())

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
-from midtrain.core.parallel import Unit, map_units, unit_result
+from midtrain.core.parallel import BYTES, Unit, map_units, unit_result
 from midtrain.documents.curation.filter import Decision
 from midtrain.documents.schema import SCHEMA, Unusable, content_of, document_id, encode_messages, encode_text, printable
 from midtrain.documents.shards import open_shard
@@ -72,7 +72,7 @@ def apply(
         start += rows
     assert start == len(decision.reason_N), "a decision about other documents"
     total = _Tally()
-    folders = map_units(_apply_shard, units, work=draft.work, label=label, measure="B")
+    folders = map_units(_apply_shard, units, work=draft.work, label=label, measure=BYTES)
     for shard, folder in zip(documents.shards, folders, strict=True):
         os.link(folder / shard.name, draft.path / shard.name)
         total.add(unit_result(folder))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from midtrain.core.parallel import Unit, map_units
+from midtrain.core.parallel import BYTES, Unit, map_units
 from midtrain.documents.decontamination.audit import FOUND, find
 from midtrain.documents.decontamination.index import Index
 from midtrain.documents.store import Documents, row_groups
@@ -42,7 +42,7 @@ def search(index: Index, sources: Mapping[str, tuple[Documents, np.ndarray | Non
             task = _Task(str(work / _INDEX), str(shard.absolute()), source, kept)
             units.append(Unit(f"{source}-{shard.stem}", task, shard.stat().st_size))
             start += rows
-    folders = map_units(_search_shard, units, work=work / "shards", label="contamination", measure="B")
+    folders = map_units(_search_shard, units, work=work / "shards", label="contamination", measure=BYTES)
     return pa.concat_tables([FOUND.empty_table(), *(pq.read_table(folder / _MATCHES) for folder in folders)])
 
 
