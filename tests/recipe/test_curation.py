@@ -90,6 +90,13 @@ def test_every_document_stays_or_has_its_reason(sources, tmp_path):
     assert made["curated/stories"].manifest["facts"]["masked"]["email"] == 1
 
 
+def test_rules_need_no_language_to_be_identified(sources, tmp_path):
+    asked = recipe(sources, curate={"languages": None, "rules": {"sets": ["gopher_quality"]}}, deduplicate=None)
+    made = build_documents_graph(asked, tmp_path / "out").run()
+    assert made["curated/copies"].manifest["drops"] == {}
+    assert made["filter/copies"].counts["kept"] == 10
+
+
 def test_a_threshold_measures_nothing_again(sources, tmp_path):
     asked = recipe(sources)
     build_documents_graph(asked, tmp_path / "out").run()

@@ -39,8 +39,7 @@ def checks_of(config: CurateConfig, attributes: Attributes) -> list[Check]:
         checks.append(Check([LANGUAGE, CONFIDENCE], partial(_languages, config.languages)))
     if config.rules is not None:
         columns = sorted({rule.statistic for rule, _ in config.rules.rules()})
-        language = [] if config.languages is None else [LANGUAGE]
-        checks.append(Check([*columns, *language], partial(_rules, config.rules)))
+        checks.append(Check([*columns, LANGUAGE], partial(_rules, config.rules)))
     if config.pii is not None and (kinds := config.pii.kinds("drop")):
         checks.append(Check([f"pii/{kind}" for kind in kinds], partial(_pii, kinds)))
     if config.quality is not None and config.quality.keep:
@@ -95,9 +94,7 @@ def _languages(config: LanguageConfig, table: pa.Table, _: int) -> Decision:
 
 
 def _rules(config: RulesConfig, table: pa.Table, _: int) -> Decision:
-    reason_N, names = rules.decide(
-        table, config, table[LANGUAGE].to_pylist() if LANGUAGE in table.column_names else None
-    )
+    reason_N, names = rules.decide(table, config, table[LANGUAGE].to_pylist())
     return Decision(reason_N, [f"rule: {name}" for name in names])
 
 

@@ -51,7 +51,7 @@ class Measures:
         if self.curate.languages is not None:
             made.append(partial(_language, language_columns(self.curate.languages)))
         if self.curate.rules is not None:
-            made.append(_statistics)
+            made += [_statistics] if self.curate.languages is not None else [_named_language, _statistics]
         if self.curate.pii is not None:
             made.append(partial(_pii, self.curate.pii.reserved_ips))
         if self.scorers is not None:
@@ -98,6 +98,11 @@ def _language(find: Annotator, texts: pa.Array, known: Mapping[str, Any]) -> dic
     codes = found[LANGUAGE].dictionary_decode().cast(pa.string())
     certain = pa.scalar(1.0, pa.float32())
     return {LANGUAGE: pc.coalesce(named, codes), CONFIDENCE: pc.if_else(pc.is_valid(named), certain, found[CONFIDENCE])}
+
+
+def _named_language(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
+    """The language a document names itself, where none is identified; null is judged by what fits every language."""
+    return {LANGUAGE: known["lang"]}
 
 
 def _statistics(texts: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
