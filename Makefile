@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: setup demo test check bench schema clean
+.PHONY: setup demo test check bench peers schema clean
 
 setup: .venv/ready
 
@@ -24,12 +24,21 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: setup
-	for name in resume loader_scale tokenize_vs_tokenizers train_vs_trainer midtrain_vs_cpt architectures; do \
-		$(BIN)/python -m benchmarks.$$name || exit 1; done
+peers: .venv-peers/ready
+
+.venv-peers/ready: benchmarks/peers.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
+	touch $@
+
+BENCHMARKS := resume loader_scale tokenize_vs_tokenizers train_vs_trainer midtrain_vs_cpt architectures \
+	curate_vs_datatrove dedup decontaminate quality cluster curate_memory
+
+bench: setup peers
+	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 schema: setup
 	$(BIN)/midtrain schema > recipes/recipe.schema.json
 
 clean:
-	rm -rf .venv runs build dist src/*.egg-info
+	rm -rf .venv .venv-peers runs build dist src/*.egg-info
