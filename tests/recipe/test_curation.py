@@ -9,6 +9,7 @@ import pytest
 
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError
+from midtrain.documents.curation.apply import REPEATED
 from midtrain.documents.store import Documents
 from midtrain.recipe.curate import curate, review_contamination
 from midtrain.recipe.graph import build_documents_graph
@@ -90,6 +91,48 @@ def test_every_document_stays_or_has_its_reason(sources, tmp_path):
     assert made["curated/stories"].manifest["facts"]["masked"]["email"] == 1
 
 
+def test_letters_that_differ_in_an_address_are_one_document(tmp_path):
+    letters = [{"text": f"Dear reader, write to person{n}@postwerk.de and say so."} for n in range(40)]
+    path = write(tmp_path / "letters.jsonl", letters)
+    asked = {"name": "c", "holdout": {"share": 0.3}, "sources": {"s": {"read": path}}, "curate": {"pii": {}}}
+    made = build_documents_graph(parse(DocumentsConfig, asked, "test"), tmp_path / "out").run()
+    kept = rows(made, "s")
+    assert len(kept) == 1
+    assert kept[0]["split"] == "heldout"
+    assert made["curated/s"].manifest["drops"] == {REPEATED: 39}
+    assert made["curated/s"].counts["documents"] == made["curated/s"].counts["groups"] == 1
+    assert "postwerk" not in json.dumps(made["curated/s"].manifest["samples"])
+
+
+def test_what_is_contaminated_takes_no_clean_copy_with_it(tmp_path):
+    passage = story(1, 150)
+    texts = [{"text": f"{passage} {QUESTION} The answer is 33."}, {"text": passage}, {"text": story(2)}]
+    items = write(tmp_path / "items.jsonl", [{"id": "sheep", "question": QUESTION, "answer": "33"}])
+    asked = {
+        "name": "c",
+        "holdout": {"share": 0.0},
+        "sources": {"s": {"read": write(tmp_path / "s.jsonl", texts)}},
+        "deduplicate": {"near": {"threshold": 0.7}, "substring": {"words": 50}},
+        "decontaminate": {"against": [{"read": items, "benchmark": "farm"}]},
+    }
+    made = build_documents_graph(parse(DocumentsConfig, asked, "test"), tmp_path / "out").run()
+    assert [row["text"] for row in rows(made, "s")] == [passage, story(2)]
+
+
+def test_languages_that_documents_name_are_understood(tmp_path):
+    names = ["en", "EN", "en-US", "eng", "eng_Latn", "English", None]
+    texts = [
+        {"text": f"{n}. The river ran past the old mill and into the sea.", "lang": one} for n, one in enumerate(names)
+    ]
+    asked = {
+        "name": "c",
+        "sources": {"s": {"read": write(tmp_path / "s.jsonl", texts), "columns": {"text": "text", "lang": "lang"}}},
+        "curate": {"languages": {"keep": ["en"], "otherwise": "drop"}},
+    }
+    made = build_documents_graph(parse(DocumentsConfig, asked, "test"), tmp_path / "out").run("filter")
+    assert made["filter/s"].counts["kept"] == len(names)
+
+
 def test_rules_need_no_language_to_be_identified(sources, tmp_path):
     asked = recipe(sources, curate={"languages": None, "rules": {"sets": ["gopher_quality"]}}, deduplicate=None)
     made = build_documents_graph(asked, tmp_path / "out").run()
@@ -122,7 +165,7 @@ def test_a_review_decides_what_is_dropped(sources, tmp_path):
     again = curate(asked, tmp_path / "out")
     assert "contaminated: farm (answered)" not in again.sources[1]["drops"]
     assert again.sources[1]["documents"] == found.sources[1]["documents"] + 1
-    assert not [name for name in again.outcome.made if name.startswith(("attributes", "contamination"))]
+    assert not [name for name in again.outcome.made if name.startswith(("attributes", "matches"))]
 
 
 def test_curation_ends_with_a_page_and_the_places_of_the_documents(sources, tmp_path):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -132,6 +133,19 @@ def _encode(text: str) -> bytes:
 def meta_text(value: Any) -> str | None:
     """What is kept in `meta`: JSON text, with its keys in order."""
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+
+
+def content_bytes(table: pa.Table) -> np.ndarray:
+    """UTF-8 bytes int64 [N] of what each row of `table` says: its text, or the contents of its messages added up."""
+    texts = table["text"].combine_chunks()
+    bytes_N = np.asarray(pc.fill_null(pc.binary_length(texts), 0), dtype=np.int64)
+    if texts.null_count:
+        messages = table["messages"].combine_chunks()
+        lengths = pc.binary_length(pc.struct_field(messages.flatten(), "content"))
+        running = np.concatenate([[0], np.cumsum(np.asarray(lengths, dtype=np.int64))])
+        offsets_N1 = np.asarray(messages.offsets, dtype=np.int64) - messages.offsets[0].as_py()
+        bytes_N += np.diff(running[offsets_N1])
+    return bytes_N
 
 
 def printable(text: str, length: int = 200) -> str:

@@ -70,9 +70,9 @@ def review_contamination(
     recipe, graph = open_documents(folder)
     if recipe.decontaminate is None:
         raise UserError(f"{folder} looks for no contamination; add `decontaminate` to its recipe.")
-    state = next(state for state in graph.states() if state.step.name == "contamination")
+    state = next(state for state in graph.states() if state.step.name == "matches")
     if not state.done:
-        raise UserError(f"{folder} has not looked for contamination yet; run its recipe until `contamination`.")
+        raise UserError(f"{folder} has not looked for contamination yet; run its recipe until `matches`.")
     named = recipe.decontaminate.verdicts
     path = file or (Path(named).expanduser() if named else folder / REVIEW)
     write_review(pq.read_table(state.path / FOUND).to_pylist(), path)

@@ -1,11 +1,12 @@
 """The steps between a source's documents and its curated documents, for the recipe's graph.
 
-    documents/<s> --> scorers/<s> --> attributes/<s> --> filter/<s> --+--> duplicates ----+--> curated/<s>
-                      train, fit      measure once       thresholds   +--> contamination -+    cut, mask, write
+    documents/<s> --> scorers/<s> --> attributes/<s> --> filter/<s> --> matches --> contamination --> duplicates --+
+                      train, fit      measure once       thresholds     search      what is dropped                |
+                                                                                   cut, mask, write: curated/<s> <-+
 
 Measuring is asked apart from deciding: what `attributes` asks holds no threshold, so changing one runs `filter` and
-what comes after it. Duplicates and contamination see all sources together, and only what the filters kept, so that no
-keeper is itself dropped.
+what comes after it; so it is with `matches` and the verdicts on them. Each step looks only at what the steps before it
+left, so that no keeper of a duplicate, and no first place of a passage, is itself dropped.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 from midtrain.core.errors import UserError
 from midtrain.core.steps import Step
 from midtrain.documents.curation.config import CurateConfig
-from midtrain.documents.decontamination.config import ItemsConfig
+from midtrain.documents.decontamination.config import DecontaminateConfig, ItemsConfig
+from midtrain.documents.deduplication.config import DeduplicateConfig
 from midtrain.recipe import make_curation
 from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 
@@ -34,10 +36,10 @@ def curation_steps(recipe: DocumentsConfig) -> list[Step]:
     steps: list[Step] = []
     for name in recipe.annotated_sources():
         steps += _source_steps(recipe, name)
-    if recipe.deduplicate is not None:
-        steps.append(_duplicates(recipe))
     if recipe.decontaminate is not None:
-        steps.append(_contamination(recipe))
+        steps += [_matches(recipe, recipe.decontaminate), _contamination(recipe.decontaminate)]
+    if recipe.deduplicate is not None and recipe.annotated_sources():
+        steps.append(_duplicates(recipe, recipe.deduplicate))
     return steps + [_curated(recipe, name) for name in recipe.curated_sources()]
 
 
@@ -60,7 +62,7 @@ def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
     steps.append(Step(attributes, 1, asked, needs, make, aliases=aliases))
     aliases = {documents: "documents", attributes: "attributes"}
     make = partial(make_curation.make_filter, config)
-    asked = config.model_dump(mode="json")
+    asked = config.model_dump(mode="json", exclude={"pii"}) | {"pii": config.pii and config.pii.kinds("drop")}
     steps.append(Step(f"filter/{name}", 1, asked, (documents, attributes), make, aliases=aliases))
     return steps
 
@@ -69,17 +71,7 @@ def _near(near: Any) -> Any:
     return near and near.model_dump(mode="json", exclude={"threshold"})
 
 
-def _duplicates(recipe: DocumentsConfig) -> Step:
-    assert recipe.deduplicate is not None
-    names = recipe.annotated_sources()
-    needs = tuple(f"{room}/{name}" for name in names for room in ("documents", "attributes", "filter"))
-    make = partial(make_curation.make_duplicates, recipe.deduplicate, names)
-    return Step("duplicates", 1, recipe.deduplicate.model_dump(mode="json"), needs, make)
-
-
-def _contamination(recipe: DocumentsConfig) -> Step:
-    config = recipe.decontaminate
-    assert config is not None
+def _matches(recipe: DocumentsConfig, config: DecontaminateConfig) -> Step:
     problems: dict[str, Any] = {}
     if "evaluation" in config.against:
         if not isinstance(recipe, RecipeConfig) or not recipe.evaluation.problems:
@@ -96,21 +88,39 @@ def _contamination(recipe: DocumentsConfig) -> Step:
     }
     needs = [f"documents/{name}" for name in recipe.sources]
     needs += [f"filter/{name}" for name in recipe.annotated_sources()]
-    make = partial(make_curation.make_contamination, config, problems, list(recipe.sources))
-    return Step("contamination", 1, asked, tuple(needs), make)
+    make = partial(make_curation.make_matches, config, problems, list(recipe.sources))
+    return Step("matches", 1, asked, tuple(needs), make)
+
+
+def _contamination(config: DecontaminateConfig) -> Step:
+    make = partial(make_curation.make_contamination, config)
+    return Step("contamination", 1, make_curation.verdicts_asked(config), ("matches",), make)
+
+
+def _duplicates(recipe: DocumentsConfig, config: DeduplicateConfig) -> Step:
+    names = recipe.annotated_sources()
+    needs = [f"{room}/{name}" for name in names for room in ("documents", "attributes", "filter")]
+    needs += ["contamination"] if recipe.decontaminate is not None else []
+    scorers = {}
+    for name in names if config.quality is not None else []:
+        curation = recipe.curation_of(name)
+        assert curation is not None, "checked by the schema"
+        assert curation.quality is not None, "checked by the schema"
+        scorers[name] = curation.quality.scorers[str(config.quality)]
+    make = partial(make_curation.make_duplicates, config, names, scorers)
+    return Step("duplicates", 1, config.model_dump(mode="json"), tuple(needs), make)
 
 
 def _curated(recipe: DocumentsConfig, name: str) -> Step:
     config = recipe.curation_of(name) or UNCURATED
     aliases = {f"documents/{name}": "documents"}
     asked: dict[str, Any] = {"name": name}
+    if recipe.decontaminate is not None:
+        aliases["contamination"] = "contamination"
     if name in recipe.annotated_sources():
         aliases[f"filter/{name}"] = "filter"
         asked["pii"] = config.pii and config.pii.model_dump(mode="json")
         if recipe.deduplicate is not None:
             aliases["duplicates"] = "duplicates"
-    if recipe.decontaminate is not None:
-        aliases["contamination"] = "contamination"
-        asked |= make_curation.verdicts_asked(recipe.decontaminate)
-    make = partial(make_curation.make_curated, name, config, recipe.decontaminate)
+    make = partial(make_curation.make_curated, name, config)
     return Step(f"curated/{name}", 1, asked, tuple(aliases), make, aliases=aliases)

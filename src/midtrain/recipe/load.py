@@ -160,7 +160,7 @@ def _absolute_reads(part: Any, folder: Path) -> None:
             part[key] = _absolute(value, folder)
         elif key == "read" and isinstance(value, list):
             part[key] = [_absolute(one, folder) if isinstance(one, str) else one for one in value]
-        elif key == "path" and isinstance(value, str) and _is_local(value, folder):
+        elif key in ("path", "model") and isinstance(value, str) and _is_local(value, folder):
             part[key] = str((folder / os.path.expanduser(value)).resolve())
         else:
             _absolute_reads(value, folder)

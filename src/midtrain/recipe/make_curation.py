@@ -5,6 +5,7 @@ Rooms are imported when a step is made, as everywhere in the recipe, so that nam
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,19 @@ from midtrain.core.fingerprint import file_digest
 from midtrain.documents.curation.config import CurateConfig
 from midtrain.documents.decontamination.config import DecontaminateConfig, ItemsConfig
 from midtrain.documents.deduplication.config import DeduplicateConfig, NearConfig
-from midtrain.documents.quality.config import QualityConfig
+from midtrain.documents.quality.config import QualityConfig, ScorerConfig
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from midtrain.documents.curation.attributes import Attributes
+    from midtrain.documents.curation.reasons import Reasons
     from midtrain.documents.decontamination.items import Item
     from midtrain.documents.decontamination.review import Verdicts
     from midtrain.documents.deduplication.collection import Collection
 
-NEAR, CUTS, FOUND = "near.parquet", "cuts.npz", "found.parquet"
+NEAR, CUTS = "near.parquet", "cuts.npz"
+FOUND, ITEMS, CONTAMINATED = "found.parquet", "items.json", "contaminated.json"
 
 
 # ---- what is asked beside the settings: which files are meant
@@ -75,19 +78,23 @@ def make_scorers(config: QualityConfig, draft: Draft, inputs: dict[str, Artifact
         if must_fit(scorer):
             folder = draft.path / name
             folder.mkdir()
-            draft.facts[name] = fit_scorer(scorer, folder, partial(_sample, inputs["documents"].path))
+            sample = partial(_sample, inputs["documents"].path, getattr(scorer, "sample", 0))
+            draft.facts[name] = fit_scorer(scorer, folder, sample)
 
 
-def _sample(documents: Path, count: int = 10_000) -> pa.Array:
-    """Documents of a source: the first of each row group in turn, so that all parts of it are seen."""
+def _sample(path: Path, count: int) -> pa.Array:
+    """About `count` training documents of a source: the first of each row group, so that all parts of it are seen."""
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from midtrain.documents.schema import content_of
     from midtrain.documents.store import Documents
 
-    tables = list(Documents(documents).tables(columns=["text", "messages"]))
-    each = max(count // len(tables), 1)
-    return pa.concat_arrays([content_of(table.slice(0, each)) for table in tables])
+    documents = Documents(path)
+    groups = sum(pq.read_metadata(shard).num_row_groups for shard in documents.shards)
+    each = -(-count // groups)
+    parts = [content_of(table.slice(0, each)) for table in documents.tables("train", ["text", "messages"])]
+    return pa.concat_arrays([pa.array(part.to_pylist(), pa.large_string()) for part in parts]).slice(0, count)
 
 
 def make_attributes(
@@ -113,39 +120,13 @@ def make_filter(config: CurateConfig, draft: Draft, inputs: dict[str, Artifact])
         draft.facts["languages"] = languages_of(config.languages, attributes)
 
 
-def make_duplicates(config: DeduplicateConfig, names: list[str], draft: Draft, inputs: dict[str, Artifact]) -> None:
-    """Find near-duplicates and repeated passages over all sources, among what their filters kept."""
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    from midtrain.documents.curation.filter import read_reasons
-    from midtrain.documents.deduplication.near import cluster
-
-    kept = {name: read_reasons(inputs[f"filter/{name}"].path).reason_N < 0 for name in names}
-    for name in names:
-        (draft.path / name).mkdir()
-    if config.near is not None:
-        clusters = cluster([_collection(name, config, kept[name], inputs) for name in names], config, _work(draft))
-        for name in names:
-            pq.write_table(clusters.dropped[name], draft.path / name / NEAR)
-            kept[name] = kept[name] & clusters.keep(name)
-        draft.counts.update(candidates=clusters.candidates, clusters=clusters.clusters)
-        draft.facts.update(biggest=clusters.biggest, shares=clusters.shares())
-    if config.substring is not None:
-        for name, (rows_K, starts_K, ends_K) in _passages(config, kept, draft, inputs).items():
-            np.savez(draft.path / name / CUTS, rows=rows_K, starts=starts_K, ends=ends_K)
-            draft.counts[f"passages {name}"] = len(rows_K)
-            draft.counts[f"passage bytes {name}"] = int((ends_K - starts_K).sum())
-
-
-def make_contamination(
+def make_matches(
     config: DecontaminateConfig, problems: dict[str, Any], sources: list[str], draft: Draft, inputs: dict[str, Artifact]
 ) -> None:
     """Look for evaluation items in the documents of all sources, among what their filters kept."""
     import pyarrow.parquet as pq
 
     from midtrain.documents.curation.filter import read_reasons
-    from midtrain.documents.decontamination.audit import audit
     from midtrain.documents.decontamination.index import Index
     from midtrain.documents.decontamination.search import search
     from midtrain.documents.store import Documents
@@ -159,47 +140,80 @@ def make_contamination(
         among[name] = Documents(inputs[f"documents/{name}"].path), kept_N
     found = search(index, among, _work(draft))
     pq.write_table(found, draft.path / FOUND)
+    (draft.path / ITEMS).write_text(json.dumps(items))
     draft.counts.update(items=len(items), matches=len(found))
     draft.facts["unsought"] = index.unsought
-    draft.facts["audit"] = audit(found, items, config, _verdicts(config)).to_pylist()
 
 
-def make_curated(
-    name: str,
-    config: CurateConfig,
-    decontaminate: DecontaminateConfig | None,
+def make_contamination(config: DecontaminateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
+    """Decide by kind of match and people's verdicts which documents hold an evaluation item."""
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.decontamination.audit import audit, contaminated
+    from midtrain.documents.decontamination.items import Item
+
+    matches = inputs["matches"]
+    found, verdicts = pq.read_table(matches.path / FOUND), _verdicts(config)
+    items = [Item(*one) for one in json.loads((matches.path / ITEMS).read_text())]
+    (draft.path / CONTAMINATED).write_text(json.dumps(contaminated(found, config, verdicts)))
+    draft.counts.update(matches.counts)
+    draft.facts.update(matches.manifest["facts"], audit=audit(found, items, config, verdicts).to_pylist())
+
+
+def make_duplicates(
+    config: DeduplicateConfig,
+    names: list[str],
+    scorers: dict[str, ScorerConfig],
     draft: Draft,
     inputs: dict[str, Artifact],
 ) -> None:
+    """Find near-duplicates and repeated passages over all sources, among what the steps before left."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    from midtrain.documents.deduplication.near import cluster
+
+    kept = {}
+    for name in names:
+        (draft.path / name).mkdir()
+        kept[name] = _reasons(name, inputs[f"documents/{name}"], inputs[f"filter/{name}"], inputs).decision.reason_N < 0
+    if config.near is not None:
+        collections = [_collection(name, config, scorers.get(name), kept[name], inputs) for name in names]
+        clusters = cluster(collections, config, _work(draft))
+        for name in names:
+            pq.write_table(clusters.dropped[name], draft.path / name / NEAR)
+            kept[name] = kept[name] & clusters.keep(name)
+        draft.counts.update(candidates=clusters.candidates, clusters=clusters.clusters)
+        draft.facts.update(biggest=clusters.biggest, shares=clusters.shares())
+    if config.substring is not None:
+        for name, (rows_K, starts_K, ends_K) in _passages(config, kept, draft, inputs).items():
+            np.savez(draft.path / name / CUTS, rows=rows_K, starts=starts_K, ends=ends_K)
+            draft.counts[f"passages {name}"] = len(rows_K)
+            draft.counts[f"passage bytes {name}"] = int((ends_K - starts_K).sum())
+
+
+def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
     """Write the documents of a source that stay, passages cut and personal data masked."""
     import pyarrow.parquet as pq
 
     from midtrain.documents.curation.apply import apply, read_cuts
-    from midtrain.documents.curation.filter import read_reasons
     from midtrain.documents.curation.measures import Masking
-    from midtrain.documents.curation.reasons import Reasons
-    from midtrain.documents.decontamination.audit import contaminated
-    from midtrain.documents.store import Documents
 
-    documents = Documents(inputs["documents"].path)
-    reasons = Reasons(documents)
+    reasons = _reasons(name, inputs["documents"], inputs.get("filter"), inputs)
     cuts = {}
-    if "filter" in inputs:
-        reasons.take(read_reasons(inputs["filter"].path))
     if "duplicates" in inputs:
         folder = inputs["duplicates"].path / name
         if (folder / NEAR).exists():
             reasons.near_duplicates(pq.read_table(folder / NEAR))
         if (folder / CUTS).exists():
             cuts = read_cuts(folder / CUTS)
-    if "contamination" in inputs:
-        assert decontaminate is not None
-        found = pq.read_table(inputs["contamination"].path / FOUND, filters=[("source", "==", name)])
-        reasons.by_id(contaminated(found, decontaminate, _verdicts(decontaminate)))
-    masked = config.pii.kinds("mask") if config.pii is not None else ()
-    rewrite = Masking(masked, config.pii.reserved_ips) if config.pii is not None and masked else None
-    apply(documents, reasons.decision, draft, cuts=cuts, rewrite=rewrite, label=f"curated {name}")
-    draft.counts["groups"] = inputs["documents"].counts["groups"]
+    rewrite = hide = None
+    if config.pii is not None:
+        masked, dropped = config.pii.kinds("mask"), config.pii.kinds("drop")
+        rewrite = Masking(masked, config.pii.reserved_ips) if masked else None
+        hide = Masking((*masked, *dropped), config.pii.reserved_ips)
+    label = f"curated {name}"
+    apply(reasons.documents, reasons.decision, draft, cuts=cuts, rewrite=rewrite, hide=hide, label=label)
 
 
 # ---- parts of the makers
@@ -219,13 +233,30 @@ def _attributes(documents: Artifact, attributes: Artifact) -> Attributes:
     return Attributes(attributes.path, Documents(documents.path))
 
 
-def _collection(name: str, config: DeduplicateConfig, kept_N: Any, inputs: dict[str, Artifact]) -> Collection:
-    """A source for the search for near-duplicates; what its filters dropped is like no other document."""
+def _reasons(name: str, documents: Artifact, filtered: Artifact | None, inputs: dict[str, Artifact]) -> Reasons:
+    """Why documents of a source go: what its filters said, then contamination."""
+    from midtrain.documents.curation.filter import read_reasons
+    from midtrain.documents.curation.reasons import Reasons
+    from midtrain.documents.store import Documents
+
+    reasons = Reasons(Documents(documents.path))
+    if filtered is not None:
+        reasons.take(read_reasons(filtered.path))
+    if "contamination" in inputs:
+        reasons.by_id(json.loads((inputs["contamination"].path / CONTAMINATED).read_text()))
+    return reasons
+
+
+def _collection(
+    name: str, config: DeduplicateConfig, scorer: ScorerConfig | None, kept_N: Any, inputs: dict[str, Artifact]
+) -> Collection:
+    """A source for the search for near-duplicates; what goes already is like no other document."""
     import numpy as np
 
     from midtrain.documents.curation.measures import read_band_keys
     from midtrain.documents.deduplication.collection import Collection, texts_of
-    from midtrain.documents.quality.scorers import PREFIX
+    from midtrain.documents.quality.config import AttributesConfig
+    from midtrain.documents.quality.scorers import PREFIX, attribute_scores
 
     assert config.near is not None
     attributes = _attributes(inputs[f"documents/{name}"], inputs[f"attributes/{name}"])
@@ -234,12 +265,17 @@ def _collection(name: str, config: DeduplicateConfig, kept_N: Any, inputs: dict[
     split_N = [
         split for table in attributes.documents.tables(columns=["split"]) for split in table["split"].to_pylist()
     ]
+    quality_N = None
+    if isinstance(scorer, AttributesConfig):
+        quality_N = attribute_scores(scorer, attributes.documents)
+    elif scorer is not None:
+        quality_N = attributes.column(f"{PREFIX}{config.quality}")
     return Collection(
         name=name,
         keys_BN=keys_BN,
         bytes_N=attributes.column("bytes"),
         texts=texts_of(attributes.documents),
-        quality_N=attributes.column(f"{PREFIX}{config.quality}") if config.quality else None,
+        quality_N=quality_N,
         heldout_N=np.array([split == "heldout" for split in split_N]),
     )
 

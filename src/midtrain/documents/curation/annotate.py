@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from midtrain.core.artifact import Draft
 from midtrain.core.parallel import BYTES, Unit, map_units
-from midtrain.documents.schema import SCHEMA, content_of
+from midtrain.documents.schema import SCHEMA, content_bytes, content_of
 from midtrain.documents.store import Documents, row_groups
 
 SHARD = "attributes.parquet"
@@ -61,7 +60,7 @@ def annotate_table(annotators: list[Annotator], table: pa.Table) -> pa.Table:
     """The attributes of the rows of `table` (of SCHEMA), the id first, then the bytes of what they say."""
     texts = content_of(table)
     known: dict[str, Any] = {name: table[name].combine_chunks() for name in table.column_names}
-    columns: dict[str, Any] = {"id": known["id"], "bytes": pc.binary_length(texts)}
+    columns: dict[str, Any] = {"id": known["id"], "bytes": content_bytes(table)}
     for annotator in annotators:
         found = annotator(texts, known)
         assert not found.keys() & columns.keys(), "two annotators give one column"

@@ -9,6 +9,7 @@ another document: its id is the hash of the new text, and the old id is its pare
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +24,22 @@ from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.core.parallel import BYTES, Unit, map_units, unit_result
 from midtrain.documents.curation.filter import Decision
-from midtrain.documents.schema import SCHEMA, Unusable, content_of, document_id, encode_messages, encode_text, printable
+from midtrain.documents.curation.repeats import find_repeats, read_column, write_without
+from midtrain.documents.schema import (
+    SCHEMA,
+    Unusable,
+    content_bytes,
+    content_of,
+    document_id,
+    encode_messages,
+    encode_text,
+    printable,
+)
 from midtrain.documents.shards import open_shard
 from midtrain.documents.store import Documents, row_groups
 
 EMPTIED = "nothing left after cutting and masking"
+REPEATED = "equal to another document after cutting and masking"
 _SAMPLES = 6
 _CHARACTERS = 700
 
@@ -45,6 +57,7 @@ class _Task(NamedTuple):
     reasons: list[str]
     cuts: dict[int, list[tuple[int, int]]]
     rewrite: Callable[[], Rewrite] | None
+    hide: Callable[[], Rewrite] | None
 
 
 def apply(
@@ -54,29 +67,37 @@ def apply(
     *,
     cuts: dict[int, list[tuple[int, int]]] | None = None,
     rewrite: Callable[[], Rewrite] | None = None,
+    hide: Callable[[], Rewrite] | None = None,
     label: str = "curated",
 ) -> None:
     """Write the documents that `decision` (over all N of them, in order) keeps into `draft`.
 
-    `cuts` are byte ranges to take out of the texts of some rows, `rewrite` is picklable and makes what masks texts.
+    `cuts` are byte ranges to take out of the texts of some rows, `rewrite` is picklable and makes what masks texts;
+    `hide` makes what masks the samples of documents that go.
     Counts and facts are those of `collect`, and further rewritten, masked (by kind), bytes dropped by reason and
     samples of what stayed and of what went for each reason.
     """
     assert draft.work is not None
-    start, units = 0, []
+    start, units, cuts = 0, [], cuts or {}
+    cut_rows = sorted(cuts)
     for shard in documents.shards:
         rows = pq.read_metadata(shard).num_rows
-        here = {row - start: spans for row, spans in (cuts or {}).items() if start <= row < start + rows}
-        task = _Task(str(shard.absolute()), decision.reason_N[start : start + rows], decision.reasons, here, rewrite)
+        inside = cut_rows[bisect_left(cut_rows, start) : bisect_left(cut_rows, start + rows)]
+        here = {row - start: cuts[row] for row in inside}
+        task = _Task(
+            str(shard.absolute()), decision.reason_N[start : start + rows], decision.reasons, here, rewrite, hide
+        )
         units.append(Unit(shard.stem, task, shard.stat().st_size))
         start += rows
     assert start == len(decision.reason_N), "a decision about other documents"
     total = _Tally()
     folders = map_units(_apply_shard, units, work=draft.work, label=label, measure=BYTES)
+    shards = []
     for shard, folder in zip(documents.shards, folders, strict=True):
-        os.link(folder / shard.name, draft.path / shard.name)
+        shards.append(folder / shard.name)
         total.add(unit_result(folder))
-    total.record(draft, len(documents.shards))
+    _put(shards, draft, total)
+    total.record(draft, len(shards))
     if not total.counts["documents"]:
         raise UserError(
             f"curation leaves none of the {start:,} documents in {documents.path}; loosen its settings, or take the "
@@ -93,6 +114,20 @@ def read_cuts(file: Path) -> dict[int, list[tuple[int, int]]]:
     return cuts
 
 
+def _put(shards: list[Path], draft: Draft, total: _Tally) -> None:
+    """Put the finished shards into the draft, without documents that became equal by cutting and masking."""
+    repeats = find_repeats(shards, set(total.rewritten))
+    groups: set[str] = set()
+    for shard, rows in zip(shards, repeats, strict=True):
+        if not len(rows):
+            os.link(shard, draft.path / shard.name)
+        else:
+            gone = write_without(shard, rows, draft.path / shard.name)
+            total.take_back(gone, REPEATED)
+        groups.update(read_column(draft.path / shard.name, "group"))
+    total.counts["groups"] = len(groups)
+
+
 class _Tally:
     """Adds up what the shards report."""
 
@@ -103,14 +138,27 @@ class _Tally:
         self.masked: Counter[str] = Counter()
         self.licenses: Counter[str] = Counter()
         self.samples: dict[str, list[Any]] = {}
+        self.rewritten: list[str] = []
+        """Ids of the documents that became others."""
 
     def add(self, result: dict[str, Any]) -> None:
         """One shard's result; the first samples are kept, so they depend on the order of the shards alone."""
         for name in ("counts", "drops", "bytes_dropped", "masked", "licenses"):
             getattr(self, name).update(result[name])
+        self.rewritten += result["rewritten"]
         for name, samples in result["samples"].items():
             kept = self.samples.setdefault(name, [])
             kept += samples[: _SAMPLES - len(kept)]
+
+    def take_back(self, gone: pa.Table, reason: str) -> None:
+        """Documents that were counted as kept go after all."""
+        kept = _Tally()
+        _count_kept(kept, gone)
+        self.counts.subtract(kept.counts)
+        self.counts["documents"] -= len(gone)
+        self.licenses.subtract(kept.licenses)
+        self.drops[reason] += len(gone)
+        self.bytes_dropped[reason] += kept.counts["bytes_heldout"] + kept.counts["bytes_train"]
 
     def record(self, draft: Draft, shards: int) -> None:
         """Enter everything in the manifest."""
@@ -128,47 +176,57 @@ def _apply_shard(task: _Task, folder: Path) -> dict[str, Any]:
     """Write one curated shard; the result is what `_Tally` adds up."""
     tally, start = _Tally(), 0
     rewrite = task.rewrite() if task.rewrite else None
+    hide = task.hide() if task.hide else None
     path = Path(task.shard)
     with open_shard(folder / path.name) as writer:
         for table in row_groups(path, SCHEMA.names):
             reason_N = task.reason_N[start : start + len(table)]
-            _count(tally, table, reason_N, task.reasons)
+            _count(tally, table, reason_N, task.reasons, hide)
             kept_K = np.flatnonzero(reason_N < 0)
             cuts = {k: task.cuts[start + int(row)] for k, row in enumerate(kept_K) if start + int(row) in task.cuts}
             start += len(table)
             kept = _rewritten(table.take(pa.array(kept_K)), cuts, rewrite, tally)
             tally.counts["documents"] += len(kept)
             _count_kept(tally, kept)
+            _sample(tally, "kept", kept, None)
             if len(kept):
                 writer.write_table(kept, row_group_size=len(kept))
     names = ("counts", "drops", "bytes_dropped", "masked", "licenses")
-    return {**{name: dict(getattr(tally, name)) for name in names}, "samples": tally.samples}
+    return {
+        **{name: dict(getattr(tally, name)) for name in names},
+        "samples": tally.samples,
+        "rewritten": tally.rewritten,
+    }
 
 
-def _count(tally: _Tally, table: pa.Table, reason_N: np.ndarray, reasons: list[str]) -> None:
-    texts = content_of(table)
-    bytes_N = np.asarray(pc.binary_length(texts))
+def _count(tally: _Tally, table: pa.Table, reason_N: np.ndarray, reasons: list[str], hide: Rewrite | None) -> None:
+    bytes_N = content_bytes(table)
     tally.counts["rows_in"] += len(table)
     tally.counts["bytes_in"] += int(bytes_N.sum())
     for number in np.unique(reason_N[reason_N >= 0]).tolist():
         rows_R = np.flatnonzero(reason_N == number)
         tally.drops[reasons[number]] += len(rows_R)
         tally.bytes_dropped[reasons[number]] += int(bytes_N[rows_R].sum())
-        _sample(tally, f"dropped: {reasons[number]}", table, texts, rows_R)
-    _sample(tally, "kept", table, texts, np.flatnonzero(reason_N < 0))
+        _sample(tally, f"dropped: {reasons[number]}", table.take(pa.array(rows_R)), hide)
 
 
-def _sample(tally: _Tally, name: str, table: pa.Table, texts: pa.Array, rows_R: np.ndarray) -> None:
-    """Keep a few of the rows: spread over the row group, so that neighbours do not look alike."""
+def _sample(tally: _Tally, name: str, table: pa.Table, hide: Rewrite | None) -> None:
+    """Keep a few rows of `table`, spread over it, so that neighbours do not look alike; personal data stays hidden."""
     kept = tally.samples.setdefault(name, [])
     room = _SAMPLES - len(kept)
-    chosen = rows_R[np.linspace(0, len(rows_R) - 1, min(room, len(rows_R))).astype(int)] if len(rows_R) else []
-    for row in np.unique(chosen).tolist():
-        kept.append({"id": table["id"][row].as_py(), "text": printable(texts[row].as_py(), _CHARACTERS)})
+    if not room or not len(table):
+        return
+    chosen = table.take(pa.array(np.unique(np.linspace(0, len(table) - 1, min(room, len(table))).astype(int))))
+    texts = content_of(chosen)
+    shown = (hide(texts)[0] if hide else texts).to_pylist()
+    kept += [
+        {"id": name, "text": printable(text, _CHARACTERS)}
+        for name, text in zip(chosen["id"].to_pylist(), shown, strict=True)
+    ]
 
 
 def _count_kept(tally: _Tally, kept: pa.Table) -> None:
-    bytes_K = np.asarray(pc.binary_length(content_of(kept))) if len(kept) else np.zeros(0, dtype=np.int64)
+    bytes_K = content_bytes(kept)
     heldout_K = np.asarray(pc.equal(kept["split"], "heldout")).astype(bool)
     tally.counts["heldout"] += int(heldout_K.sum())
     tally.counts["bytes_heldout"] += int(bytes_K[heldout_K].sum())
@@ -198,10 +256,12 @@ def _rewritten(
         data = encoded if isinstance(encoded, bytes) else encoded[0]
         field = "text" if isinstance(content, str) else "messages"
         rows[row] = old | {field: content, "id": document_id(data), "parents": [old["id"]]}
+    left = set(emptied)
     tally.counts["rewritten"] += len(changed) - len(emptied)
+    tally.rewritten += [rows[row]["id"] for row in changed if row not in left]
     if emptied:
         tally.drops[EMPTIED] += len(emptied)
-    left = set(emptied)
+        tally.bytes_dropped[EMPTIED] += int(content_bytes(kept)[emptied].sum())
     return pa.Table.from_pylist([row for number, row in enumerate(rows) if number not in left], schema=SCHEMA)
 
 

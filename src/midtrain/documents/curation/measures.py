@@ -10,6 +10,7 @@ band_keys                what near-duplicates agree in (text/signatures.py), 8 b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +31,10 @@ from midtrain.documents.quality.languages import CONFIDENCE, LANGUAGE, language_
 from midtrain.documents.quality.scorers import quality_columns
 from midtrain.text.signatures import band_keys, minhash
 from midtrain.text.statistics import statistics
+from midtrain.text.stop_words import language_code
 
 BAND_KEYS = "band_keys"
+_CODE = re.compile("[a-z]{2,3}")
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def _license(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _language(find: Annotator, texts: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
-    """The language a document names itself, else the one found."""
-    found, named = find(texts, known), known["lang"]
+    """The language a document names itself (where the model knows it), else the one found."""
+    found, named = find(texts, known), _named(known["lang"])
     codes = found[LANGUAGE].dictionary_decode().cast(pa.string())
     certain = pa.scalar(1.0, pa.float32())
     return {LANGUAGE: pc.coalesce(named, codes), CONFIDENCE: pc.if_else(pc.is_valid(named), certain, found[CONFIDENCE])}
@@ -102,7 +105,14 @@ def _language(find: Annotator, texts: pa.Array, known: Mapping[str, Any]) -> dic
 
 def _named_language(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:
     """The language a document names itself, where none is identified; null is judged by what fits every language."""
-    return {LANGUAGE: known["lang"]}
+    return {LANGUAGE: _named(known["lang"])}
+
+
+def _named(languages: pa.Array) -> pa.Array:
+    """The codes (ISO 639-1 where there is one) of languages as documents name them; null for what is no language."""
+    coded = languages.dictionary_encode()
+    codes = [code if _CODE.fullmatch(code) else None for code in map(language_code, coded.dictionary.to_pylist())]
+    return pa.array(codes, pa.string()).take(coded.indices)
 
 
 def _statistics(texts: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,7 +197,7 @@ class KeepConfig(Config):
 class QualityConfig(Config):
     """Quality scorers by name, and what is kept by them."""
 
-    scorers: dict[Name, ScorerConfig]
+    scorers: dict[Name, ScorerConfig] = Field(min_length=1)
     """Scorers by name; each becomes the attribute quality/NAME."""
     ensemble: EnsembleConfig | None = None
     """Several scorers as one."""

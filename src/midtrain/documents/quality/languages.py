@@ -42,7 +42,10 @@ def describe_languages(config: LanguageConfig) -> dict[str, object]:
 
 
 def _model(config: LanguageConfig) -> Path | None:
-    return Path(config.model).expanduser() if config.model else None
+    path = Path(config.model).expanduser() if config.model else None
+    if path is not None and not path.is_file():
+        raise UserError(f"{path} does not exist; name a fastText model in languages.model, or leave it out.")
+    return path
 
 
 def check_languages(config: LanguageConfig) -> None:
