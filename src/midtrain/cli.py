@@ -110,7 +110,7 @@ def curate(
 ) -> None:
     """Curate documents: measure, filter, deduplicate, decontaminate, mask; every drop with its reason.
 
-    Example: midtrain curate recipes/curation.yaml --out curated --workers 8
+    Example: midtrain curate my.yaml --out curated --workers 8
     """
     _quiet(json)
     from midtrain.core.parallel import configure
@@ -134,7 +134,13 @@ def review(
     """
     from midtrain.recipe.curate import review_contamination
 
-    _print(review_contamination(folder, file, input, _print))
+    def ask(question: str) -> str:
+        try:
+            return input(question)
+        except EOFError:
+            return "q"
+
+    _print(review_contamination(folder, file, ask, _print))
 
 
 @app.command()

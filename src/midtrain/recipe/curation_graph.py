@@ -61,7 +61,7 @@ def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
     make = partial(make_curation.make_attributes, name, config, near)
     steps.append(Step(attributes, 1, asked, needs, make, aliases=aliases))
     aliases = {documents: "documents", attributes: "attributes"}
-    make = partial(make_curation.make_filter, config)
+    make = partial(make_curation.make_filter, name, config)
     asked = config.model_dump(mode="json", exclude={"pii"}) | {"pii": config.pii and config.pii.kinds("drop")}
     steps.append(Step(f"filter/{name}", 1, asked, (documents, attributes), make, aliases=aliases))
     return steps

@@ -23,7 +23,10 @@ _NAMED_PARTS = ("sources", "stages")
 
 def load_recipe(path: Path | str, overrides: list[str] | None = None) -> RecipeConfig:
     """Read, override and check a recipe; raises UserError in one sentence for whatever is wrong with it."""
-    return parse(RecipeConfig, _read(Path(path), overrides), str(path))
+    data = _read(Path(path), overrides)
+    if "sources" in data and not data.keys() & {"base", "stages"}:
+        raise UserError(f"{path} names sources but no base and no stages; add them, or use: midtrain curate {path}")
+    return parse(RecipeConfig, data, str(path))
 
 
 def load_documents(path: Path | str, overrides: list[str] | None = None) -> DocumentsConfig:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from midtrain.core.artifact import Artifact, Draft
 from midtrain.core.fingerprint import file_digest
+from midtrain.core.progress import say
 from midtrain.documents.curation.config import CurateConfig
 from midtrain.documents.decontamination.config import DecontaminateConfig, ItemsConfig
 from midtrain.documents.deduplication.config import DeduplicateConfig, NearConfig
@@ -35,8 +36,10 @@ FOUND, ITEMS, CONTAMINATED = "found.parquet", "items.json", "contaminated.json"
 
 def measured_asked(config: CurateConfig) -> dict[str, Any]:
     """What of `config` decides the attributes: no threshold does. Of scorers, see `scorers_asked`."""
-    from midtrain.documents.quality.languages import describe_languages
+    from midtrain.documents.quality.languages import check_languages, describe_languages
 
+    if config.languages is not None and (config.languages.keep != "all" or config.languages.languages):
+        check_languages(config.languages)
     return {
         "licenses": config.licenses is not None,
         "languages": config.languages and describe_languages(config.languages),
@@ -109,13 +112,13 @@ def make_attributes(
     annotate(Documents(inputs["documents"].path), Measures(config, near, scorers), draft, f"attributes {name}")
 
 
-def make_filter(config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
+def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
     """Decide by attributes which documents of a source stay."""
     from midtrain.documents.curation.checks import checks_of, languages_of, watched_of
     from midtrain.documents.curation.filter import filter_documents
 
     attributes = _attributes(inputs["documents"], inputs["attributes"])
-    filter_documents(attributes, checks_of(config, attributes), watched_of(config, attributes), draft)
+    filter_documents(name, attributes, checks_of(config, attributes), watched_of(config, attributes), draft)
     if config.languages is not None:
         draft.facts["languages"] = languages_of(config.languages, attributes)
 
@@ -325,6 +328,10 @@ def _items(config: DecontaminateConfig, problems: dict[str, Any]) -> list[Item]:
 def _verdicts(config: DecontaminateConfig) -> Verdicts | None:
     from midtrain.documents.decontamination.review import Verdicts, read_review
 
-    if config.verdicts is None or not Path(config.verdicts).expanduser().exists():
+    if config.verdicts is None:
         return None
-    return Verdicts(read_review(Path(config.verdicts).expanduser()))
+    path = Path(config.verdicts).expanduser()
+    if not path.exists():
+        say(f"No verdicts on matches yet: {path} does not exist (midtrain review makes it).")
+        return None
+    return Verdicts(read_review(path))

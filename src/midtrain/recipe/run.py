@@ -93,7 +93,10 @@ def run_recipe(recipe: RecipeConfig, out: Path | None = None, until: str | None 
 def run_folder(folder: Path, recipe: DocumentsConfig) -> Iterator[None]:
     """Hold `folder` for a run of `recipe`, which is written into it; raises UserError when another has it."""
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:  # what /proc answers
+            raise UserError(f"{folder} cannot be made; choose another --out.") from None
         _require_same_recipe(folder, recipe)
         lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
     try:

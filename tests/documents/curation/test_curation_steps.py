@@ -89,7 +89,7 @@ def test_attributes_of_other_documents_are_refused(documents, tmp_path):
 
 def decided(documents, tmp_path, checks, name="filter"):
     made = draft(tmp_path / name)
-    filter_documents(measured(documents, tmp_path, f"{name}-attributes"), checks, [Watched("length")], made)
+    filter_documents("s", measured(documents, tmp_path, f"{name}-attributes"), checks, [Watched("length")], made)
     return made
 
 
@@ -104,7 +104,7 @@ def test_the_first_reason_counts_and_everything_adds_up(documents, tmp_path):
 
 
 def test_filtering_everything_away_is_told(documents, tmp_path):
-    with pytest.raises(UserError, match=r"none of the 21 documents.*too long"):
+    with pytest.raises(UserError, match=r'Source "s": curation leaves none of its 21 documents.*too long'):
         decided(documents, tmp_path, [Check(["length"], partial(too_long, 0))])
 
 

@@ -51,8 +51,12 @@ class Attributes:
         return [name for name in pq.read_schema(self.path / self.documents.shards[0].name).names if name != "id"]
 
 
-def read_shard(path: Path, documents: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The attributes in `path` of the documents in the shard `documents`; raises UserError when they are of others."""
+def read_shard(path: Path, documents: Path, columns: Sequence[str] | None = None, mend: str = "") -> pa.Table:
+    """The attributes in `path` of the documents in the shard `documents`; raises UserError when they are of others.
+
+    `mend` is what a person should do about it, where making them again is not the answer.
+    """
+    mend = mend or f"remove {path.parent} and run again"
     try:
         ids = pq.read_table(documents, columns=["id"], use_threads=False)["id"]
         names = None if columns is None else ["id", *dict.fromkeys(name for name in columns if name != "id")]
@@ -60,9 +64,7 @@ def read_shard(path: Path, documents: Path, columns: Sequence[str] | None = None
     except FileNotFoundError:
         raise UserError(f"{path} does not exist; attributes need one shard for each shard of documents.") from None
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise UserError(f"{path} is damaged ({error}); remove {path.parent} and run again.") from error
+        raise UserError(f"{path} is damaged ({error}); {mend}.") from error
     if "id" not in table.column_names or not table["id"].equals(ids):
-        raise UserError(
-            f"{path} holds attributes of other documents than {documents}; remove {path.parent} and run again."
-        )
+        raise UserError(f"{path} holds attributes of other documents than {documents}; {mend}.")
     return table

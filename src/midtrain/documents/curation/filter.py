@@ -47,8 +47,10 @@ class Watched(NamedTuple):
     at_most: float | None = None
 
 
-def filter_documents(attributes: Attributes, checks: list[Check], watched: list[Watched], draft: Draft) -> None:
-    """Write what `checks` decide about every document into `draft` (see `read_reasons`).
+def filter_documents(
+    source: str, attributes: Attributes, checks: list[Check], watched: list[Watched], draft: Draft
+) -> None:
+    """Write what `checks` decide about every document of `source` into `draft` (see `read_reasons`).
 
     Counts: documents, kept, bytes, bytes_kept. Drops by reason. Facts: bytes dropped by reason; a histogram for each
     of `watched`. Raises UserError when nothing would be left.
@@ -80,7 +82,7 @@ def filter_documents(attributes: Attributes, checks: list[Check], watched: list[
     if not kept_N.any():
         worst = max(draft.drops, key=draft.drops.__getitem__)
         raise UserError(
-            f'curation leaves none of the {len(kept_N):,} documents in {attributes.path}; most went for "{worst}" '
+            f'Source "{source}": curation leaves none of its {len(kept_N):,} documents; most went for "{worst}" '
             f"({draft.drops[worst]:,}): loosen that threshold, or take the source out of the recipe."
         )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from fnmatch import fnmatch
 from typing import Literal
 
 from pydantic import field_validator
 
 from midtrain.core.config import Config
-from midtrain.documents.curation.spdx import KNOWN, normalise
+from midtrain.documents.curation.spdx import FAMILIES, KNOWN, normalise
 
 
 class LicenseConfig(Config):
@@ -35,6 +36,8 @@ def _pattern(pattern: str) -> str:
     if not pattern.strip():
         raise ValueError("a license pattern is empty")
     if any(sign in pattern for sign in "*?["):
+        if not any(fnmatch(name.lower(), pattern.lower()) for name in (*KNOWN, *FAMILIES)):
+            raise ValueError(f'"{pattern}" matches no license; write it as the SPDX identifiers are: CC-BY-*, GPL-*.')
         return pattern
     found = normalise(pattern)
     if found is None:

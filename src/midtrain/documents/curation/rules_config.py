@@ -11,6 +11,7 @@ thresholds for any language from texts that are known to be good, as FineWeb-2 d
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +138,9 @@ class RulesConfig(Config):
     @field_validator("languages")
     @classmethod
     def _known_rules_of_languages(cls, languages: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
-        for thresholds in languages.values():
+        for code, thresholds in languages.items():
+            if not re.fullmatch("[a-z]{2,3}", code):
+                raise ValueError(f'"{code}" is no language code; write de for German, yue for Cantonese')
             _check_rules(thresholds)
         return languages
 

@@ -26,6 +26,15 @@ _KNOWN = """
 KNOWN = tuple(_KNOWN.split())
 """Identifiers that are recognised beside the families of the GPL and of Creative Commons."""
 
+_COMMONS_KINDS = ("BY", "BY-SA", "BY-NC", "BY-ND", "BY-NC-SA", "BY-NC-ND")
+FAMILIES = (
+    *(f"CC-{kind}{version}" for kind in _COMMONS_KINDS for version in ("", "-1.0", "-2.0", "-2.5", "-3.0", "-4.0")),
+    *(f"{name}-{version}-{how}" for name in ("GPL", "LGPL", "AGPL") for version in ("1.0", "2.0", "2.1", "3.0")
+      for how in ("only", "or-later")),
+    "LicenseRef-",
+)  # fmt: skip
+"""Names of the families, for telling a pattern that can match something from one that cannot."""
+
 _SPELLINGS = {
     "apache": "Apache-2.0",
     "apache software": "Apache-2.0",

@@ -59,7 +59,8 @@ class DeduplicateConfig(Config):
     substring: SubstringConfig | None = None
     """Repeated passages; null looks for none."""
     priorities: list[str] = Field(default_factory=list)
-    """Sources whose documents are kept before those of the sources after them and of sources not named."""
+    """Sources whose documents are kept before those of the sources after them and of sources not named; a held-out
+    document is kept before any other, so that no copy of it is trained on."""
     quality: str | None = None
     """The quality attribute whose highest value is kept within a source; without one, the longest document."""
     max_removed: dict[str, Share] = Field(default_factory=lambda: {DEFAULT: 0.5})

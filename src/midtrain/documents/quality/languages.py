@@ -53,7 +53,7 @@ def check_languages(config: LanguageConfig) -> None:
     known = languages(_model(config))
     for code in [*(config.keep if config.keep != "all" else []), *config.languages]:
         if code not in known:
-            raise UserError(f'language: the model knows no "{code}".{did_you_mean(code, known)}')
+            raise UserError(f'languages: the model knows no "{code}".{did_you_mean(code, known)}')
 
 
 def decide_languages(codes_N: np.ndarray, confidence_N: np.ndarray, config: LanguageConfig) -> Decision:

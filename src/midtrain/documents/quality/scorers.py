@@ -215,7 +215,7 @@ def attribute_scores(config: AttributesConfig, documents: Documents) -> np.ndarr
     found = []
     for shard in documents.shards:
         path = Path(config.path).expanduser() / shard.name
-        table = read_shard(path, shard)
+        table = read_shard(path, shard, mend="correct the `path` of the scorer, or compute its scores again")
         if config.column not in table.column_names:
             others = [name for name in table.column_names if name != "id"]
             raise UserError(f'{path} has no column "{config.column}".{did_you_mean(config.column, others)}')
