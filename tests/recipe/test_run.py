@@ -9,6 +9,7 @@ import sys
 import time
 
 import pytest
+import torch
 
 from midtrain.core.artifact import Artifact
 from midtrain.core.errors import CheckFailed, UserError
@@ -225,7 +226,7 @@ def test_ctrl_c_saves_a_checkpoint_and_the_run_goes_on_to_the_same_weights(small
     # More steps than in the other tests would be wanted to be stopped in: the learning is slowed instead.
     overrides = ["--set", "stages.anneal.checkpoint_every=1000", "--set", "stages.anneal.log_every=1"]
     words = command("run", small_recipe, "--out", out, "--until", "train/ours/seed-0/anneal", *overrides)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
     process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=environment)
     wait_for_step(out, "train/ours/seed-0/anneal", 2)
     process.send_signal(signal.SIGINT)
