@@ -161,6 +161,7 @@ def train_stage(
         hook=hook,
         seed=seed,
         label=label,
+        inspect=f"midtrain inspect {run.path.parents[5]} --arm {arm} --seed {seed} --stage {stage_name}",
     )
 
 
