@@ -60,6 +60,15 @@ class Documents:
                 if len(table):
                     yield table.select(names).combine_chunks()
 
+    def slices(self) -> Iterator[tuple[Path, slice]]:
+        """Each shard with the rows it holds of all documents."""
+        start = 0
+        for shard in self.shards:
+            with reading(shard):
+                stop = start + pq.read_metadata(shard).num_rows
+            yield shard, slice(start, stop)
+            start = stop
+
     def count(self, split: str | None = None) -> int:
         """Documents in `split` (both when None)."""
         counts = self._counts()

@@ -108,7 +108,7 @@ def _duplicates(recipe: DocumentsConfig, config: DeduplicateConfig) -> Step:
         assert curation.quality is not None, "checked by the schema"
         scorers[name] = curation.quality.scorers[str(config.quality)]
     make = partial(make_curation.make_duplicates, config, names, scorers)
-    return Step("duplicates", 1, config.model_dump(mode="json"), tuple(needs), make)
+    return Step("duplicates", 2, config.model_dump(mode="json"), tuple(needs), make)
 
 
 def _curated(recipe: DocumentsConfig, name: str) -> Step:

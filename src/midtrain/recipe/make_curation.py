@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from midtrain.documents.decontamination.items import Item
     from midtrain.documents.decontamination.review import Verdicts
     from midtrain.documents.deduplication.collection import Collection
+    from midtrain.documents.deduplication.passages import Spans
 
-NEAR, CUTS = "near.parquet", "cuts.npz"
+NEAR = "near.parquet"
 FOUND, ITEMS, CONTAMINATED = "found.parquet", "items.json", "contaminated.json"
 
 
@@ -114,11 +115,12 @@ def make_attributes(
 
 def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
     """Decide by attributes which documents of a source stay."""
-    from midtrain.documents.curation.checks import checks_of, languages_of, watched_of
+    from midtrain.documents.curation.checks import checks_of, languages_of, scores_of, watched_of
     from midtrain.documents.curation.filter import filter_documents
 
     attributes = _attributes(inputs["documents"], inputs["attributes"])
-    filter_documents(name, attributes, checks_of(config, attributes), watched_of(config, attributes), draft)
+    scores = scores_of(config.quality, attributes) if config.quality is not None else {}
+    filter_documents(name, attributes, checks_of(config, scores), watched_of(config, scores), draft)
     if config.languages is not None:
         draft.facts["languages"] = languages_of(config.languages, attributes)
 
@@ -171,10 +173,10 @@ def make_duplicates(
     inputs: dict[str, Artifact],
 ) -> None:
     """Find near-duplicates and repeated passages over all sources, among what the steps before left."""
-    import numpy as np
     import pyarrow.parquet as pq
 
     from midtrain.documents.deduplication.near import cluster
+    from midtrain.documents.deduplication.substring import save_spans
 
     kept = {}
     for name in names:
@@ -189,27 +191,28 @@ def make_duplicates(
         draft.counts.update(candidates=clusters.candidates, clusters=clusters.clusters)
         draft.facts.update(biggest=clusters.biggest, shares=clusters.shares())
     if config.substring is not None:
-        for name, (rows_K, starts_K, ends_K) in _passages(config, kept, draft, inputs).items():
-            np.savez(draft.path / name / CUTS, rows=rows_K, starts=starts_K, ends=ends_K)
-            draft.counts[f"passages {name}"] = len(rows_K)
-            draft.counts[f"passage bytes {name}"] = int((ends_K - starts_K).sum())
+        for name, found in _passages(config, kept, draft, inputs).items():
+            save_spans(found, draft.path / name)
+            draft.counts[f"passages {name}"] = len(found.rows_K)
+            draft.counts[f"passage bytes {name}"] = int((found.ends_K - found.starts_K).sum())
 
 
 def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
     """Write the documents of a source that stay, passages cut and personal data masked."""
     import pyarrow.parquet as pq
 
-    from midtrain.documents.curation.apply import apply, read_cuts
+    from midtrain.documents.curation.apply import apply
     from midtrain.documents.curation.measures import Masking
+    from midtrain.documents.deduplication.substring import SPANS, load_spans
 
     reasons = _reasons(name, inputs["documents"], inputs.get("filter"), inputs)
-    cuts = {}
+    cuts = None
     if "duplicates" in inputs:
         folder = inputs["duplicates"].path / name
         if (folder / NEAR).exists():
             reasons.near_duplicates(pq.read_table(folder / NEAR))
-        if (folder / CUTS).exists():
-            cuts = read_cuts(folder / CUTS)
+        if (folder / SPANS).exists():
+            cuts = load_spans(folder)
     rewrite = hide = None
     if config.pii is not None:
         masked, dropped = config.pii.kinds("mask"), config.pii.kinds("drop")
@@ -285,29 +288,26 @@ def _collection(
 
 def _passages(
     config: DeduplicateConfig, kept: dict[str, Any], draft: Draft, inputs: dict[str, Artifact]
-) -> dict[str, Any]:
-    """The repeated passages to cut by source: rows, first bytes and ends."""
+) -> dict[str, Spans]:
+    """The repeated passages to cut, by source."""
     import numpy as np
-    import pyarrow.parquet as pq
 
+    from midtrain.documents.deduplication.passages import Spans
     from midtrain.documents.deduplication.substring import Shard, find_repeats, load_spans
     from midtrain.documents.store import Documents
 
     work, shards, starts = _work(draft), [], []
     for name, kept_N in kept.items():
-        start = 0
-        for path in Documents(inputs[f"documents/{name}"].path).shards:
-            rows = pq.read_metadata(path).num_rows
+        for path, rows in Documents(inputs[f"documents/{name}"].path).slices():
             keep = work / f"keep-{name}-{path.stem}.npy"
-            np.save(keep, kept_N[start : start + rows])
+            np.save(keep, kept_N[rows])
             shards.append(Shard(name, path.absolute(), keep))
-            starts.append(start)
-            start += rows
-    found: dict[str, list[Any]] = {name: [] for name in kept}
+            starts.append(rows.start)
+    found: dict[str, list[Spans]] = {name: [] for name in kept}
     for shard, start, folder in zip(shards, starts, find_repeats(shards, config, work), strict=True):
-        rows_K, starts_K, ends_K = load_spans(folder)
-        found[shard.source].append(np.stack([rows_K + start, starts_K, ends_K]))
-    return {name: np.concatenate(parts, axis=1) for name, parts in found.items()}
+        spans = load_spans(folder)
+        found[shard.source].append(spans._replace(rows_K=spans.rows_K + start))
+    return {name: Spans(*map(np.concatenate, zip(*parts, strict=True))) for name, parts in found.items()}
 
 
 def _items(config: DecontaminateConfig, problems: dict[str, Any]) -> list[Item]:

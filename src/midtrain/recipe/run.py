@@ -227,7 +227,7 @@ def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
 
 def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
     """Write the report of a finished run again from its artifacts; returns its path and the scores."""
-    _, graph = open_run(folder)
+    recipe, graph = open_run(folder)
     states = {state.step.name: state for state in graph.states()}
     missing = [name for name, state in states.items() if not state.done and name != "report"]
     if missing:
@@ -235,12 +235,8 @@ def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
             f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}"
         )
     outcome = Outcome(folder)
-    with disk_errors(folder):
-        lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
-    try:
+    with run_folder(folder, recipe):
         shutil.rmtree(states["report"].path, ignore_errors=True)
         _hand_over(folder, graph.run(), outcome)
-    finally:
-        os.close(lock)
     assert outcome.scores is not None
     return folder / REPORT, outcome.scores

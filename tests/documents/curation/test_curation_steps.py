@@ -18,6 +18,7 @@ from midtrain.documents.curation.annotate import annotate
 from midtrain.documents.curation.apply import EMPTIED, apply
 from midtrain.documents.curation.attributes import Attributes
 from midtrain.documents.curation.filter import Check, Decision, Watched, filter_documents, histogram, read_reasons
+from midtrain.documents.deduplication.passages import Spans
 from midtrain.documents.schema import document_id
 from midtrain.documents.shards import ShardWriter
 from midtrain.documents.store import Documents
@@ -156,7 +157,9 @@ def test_processes_change_no_byte(documents, tmp_path):
 
 def test_a_cut_text_is_a_new_document_with_the_old_one_as_parent(documents, tmp_path):
     before = pa.concat_tables(documents.tables())
-    made, kept = applied(documents, tmp_path, [-1] * 21, cuts={3: [(0, 5), (5, 12)], 5: [(0, 10_000)]})
+    whole = len(before["text"][5].as_py())
+    cuts = Spans(np.array([3, 3, 5]), np.array([0, 5, 0]), np.array([5, 12, whole]))
+    made, kept = applied(documents, tmp_path, [-1] * 21, cuts=cuts)
     old, new = before["text"][3].as_py(), kept["text"][3].as_py()
     assert new == old[12:]
     assert kept["id"][3].as_py() == document_id(new.encode())

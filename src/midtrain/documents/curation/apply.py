@@ -9,7 +9,6 @@ another document: its id is the hash of the new text, and the old id is its pare
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.core.parallel import BYTES, Unit, map_units, unit_result
 from midtrain.documents.curation.filter import Decision
 from midtrain.documents.curation.repeats import find_repeats, read_column, write_without
+from midtrain.documents.deduplication.passages import Spans, cut
 from midtrain.documents.schema import (
     SCHEMA,
     Unusable,
@@ -46,7 +45,6 @@ _CHARACTERS = 700
 Rewrite = Callable[[pa.Array], tuple[pa.Array, dict[str, int]]]
 """texts [N] -> (texts [N] with something masked, how many of what)."""
 
-
 Changed = dict[int, str | list[dict[str, str]]]
 """row -> its new text, or its new messages."""
 
@@ -55,7 +53,7 @@ class _Task(NamedTuple):
     shard: str
     reason_N: np.ndarray
     reasons: list[str]
-    cuts: dict[int, list[tuple[int, int]]]
+    cuts: Spans | None
     rewrite: Callable[[], Rewrite] | None
     hide: Callable[[], Rewrite] | None
 
@@ -65,31 +63,24 @@ def apply(
     decision: Decision,
     draft: Draft,
     *,
-    cuts: dict[int, list[tuple[int, int]]] | None = None,
+    cuts: Spans | None = None,
     rewrite: Callable[[], Rewrite] | None = None,
     hide: Callable[[], Rewrite] | None = None,
     label: str = "curated",
 ) -> None:
     """Write the documents that `decision` (over all N of them, in order) keeps into `draft`.
 
-    `cuts` are byte ranges to take out of the texts of some rows, `rewrite` is picklable and makes what masks texts;
-    `hide` makes what masks the samples of documents that go.
-    Counts and facts are those of `collect`, and further rewritten, masked (by kind), bytes dropped by reason and
-    samples of what stayed and of what went for each reason.
+    `cuts` are passages to take out of the texts of documents that stay; `rewrite` is picklable and makes what masks
+    texts, `hide` what masks the samples of documents that go. Counts and facts are those of `collect`, and further
+    rewritten, masked (by kind), bytes dropped by reason and samples of what stayed and of what went for each reason.
     """
     assert draft.work is not None
-    start, units, cuts = 0, [], cuts or {}
-    cut_rows = sorted(cuts)
-    for shard in documents.shards:
-        rows = pq.read_metadata(shard).num_rows
-        inside = cut_rows[bisect_left(cut_rows, start) : bisect_left(cut_rows, start + rows)]
-        here = {row - start: cuts[row] for row in inside}
-        task = _Task(
-            str(shard.absolute()), decision.reason_N[start : start + rows], decision.reasons, here, rewrite, hide
-        )
+    assert documents.count() == len(decision.reason_N), "a decision about other documents"
+    units = []
+    for shard, rows in documents.slices():
+        here = cuts.within(rows.start, rows.stop) if cuts is not None else None
+        task = _Task(str(shard.absolute()), decision.reason_N[rows], decision.reasons, here, rewrite, hide)
         units.append(Unit(shard.stem, task, shard.stat().st_size))
-        start += rows
-    assert start == len(decision.reason_N), "a decision about other documents"
     total = _Tally()
     folders = map_units(_apply_shard, units, work=draft.work, label=label, measure=BYTES)
     shards = []
@@ -100,18 +91,9 @@ def apply(
     total.record(draft, len(shards))
     if not total.counts["documents"]:
         raise UserError(
-            f"curation leaves none of the {start:,} documents in {documents.path}; loosen its settings, or take the "
-            "source out of the recipe."
+            f"curation leaves none of the {len(decision.reason_N):,} documents in {documents.path}; loosen its "
+            "settings, or take the source out of the recipe."
         )
-
-
-def read_cuts(file: Path) -> dict[int, list[tuple[int, int]]]:
-    """Byte ranges to cut by row, from the arrays rows, starts and ends of an .npz file."""
-    arrays = np.load(file)
-    cuts: dict[int, list[tuple[int, int]]] = {}
-    for row, start, end in zip(*(arrays[name].tolist() for name in ("rows", "starts", "ends")), strict=True):
-        cuts.setdefault(row, []).append((start, end))
-    return cuts
 
 
 def _put(shards: list[Path], draft: Draft, total: _Tally) -> None:
@@ -183,7 +165,10 @@ def _apply_shard(task: _Task, folder: Path) -> dict[str, Any]:
             reason_N = task.reason_N[start : start + len(table)]
             _count(tally, table, reason_N, task.reasons, hide)
             kept_K = np.flatnonzero(reason_N < 0)
-            cuts = {k: task.cuts[start + int(row)] for k, row in enumerate(kept_K) if start + int(row) in task.cuts}
+            cuts = None
+            if task.cuts is not None:  # by the place of their rows among those that are kept
+                cuts = task.cuts.within(start, start + len(table))
+                cuts = cuts._replace(rows_K=np.searchsorted(kept_K, cuts.rows_K))
             start += len(table)
             kept = _rewritten(table.take(pa.array(kept_K)), cuts, rewrite, tally)
             tally.counts["documents"] += len(kept)
@@ -234,11 +219,9 @@ def _count_kept(tally: _Tally, kept: pa.Table) -> None:
     tally.licenses.update(name or "unknown" for name in kept["license"].to_pylist())
 
 
-def _rewritten(
-    kept: pa.Table, cuts: dict[int, list[tuple[int, int]]], rewrite: Rewrite | None, tally: _Tally
-) -> pa.Table:
+def _rewritten(kept: pa.Table, cuts: Spans | None, rewrite: Rewrite | None, tally: _Tally) -> pa.Table:
     """`kept` with passages cut and personal data masked; what is left empty goes."""
-    changed = _cut(kept, cuts)
+    changed = _cut(kept, cuts) if cuts is not None else {}
     if rewrite is not None and len(kept):
         _mask(kept, rewrite, changed, tally)
     if not changed:
@@ -265,19 +248,11 @@ def _rewritten(
     return pa.Table.from_pylist([row for number, row in enumerate(rows) if number not in left], schema=SCHEMA)
 
 
-def _cut(kept: pa.Table, cuts: dict[int, list[tuple[int, int]]]) -> Changed:
-    """The texts of some rows without the bytes of their spans; chats are left whole."""
-    changed: Changed = {}
-    for row, spans in cuts.items():
-        text = kept["text"][row].as_py()
-        if text is None:
-            continue
-        data, at, pieces = text.encode(), 0, []
-        for first, last in sorted(spans):
-            pieces.append(data[at : max(first, at)])
-            at = max(at, last)
-        changed[row] = b"".join([*pieces, data[at:]]).decode()
-    return changed
+def _cut(kept: pa.Table, cuts: Spans) -> Changed:
+    """The texts of some rows without the bytes of their spans; chats are left whole, so they have none."""
+    rows_C, place_K = np.unique(cuts.rows_K, return_inverse=True)
+    texts = kept["text"].take(pa.array(rows_C)).combine_chunks().cast(pa.large_string())
+    return dict(zip(rows_C.tolist(), cut(texts, cuts._replace(rows_K=place_K)).to_pylist(), strict=True))
 
 
 def _mask(kept: pa.Table, rewrite: Rewrite, changed: Changed, tally: _Tally) -> None:

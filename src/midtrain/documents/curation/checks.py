@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -19,23 +20,21 @@ from midtrain.documents.quality.ensemble import decide_quality, threshold_of, wi
 from midtrain.documents.quality.languages import (
     CONFIDENCE,
     LANGUAGE,
-    check_languages,
     decide_languages,
     language_report,
 )
 from midtrain.documents.quality.scorers import PREFIX, attribute_scores
 
 
-def checks_of(config: CurateConfig, attributes: Attributes) -> list[Check]:
+def checks_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[Check]:
     """The checks that `config` declares: license, language, rules, personal data, quality.
 
-    Quality is decided over the source as a whole (a share of it stays), from scores that `attributes` holds.
+    Quality is decided over the source as a whole (a share of it stays), from its `scores` (see `scores_of`).
     """
     checks: list[Check] = []
     if config.licenses is not None:
         checks.append(Check(["license"], partial(_licenses, config.licenses)))
     if config.languages is not None:
-        check_languages(config.languages)
         checks.append(Check([LANGUAGE, CONFIDENCE], partial(_languages, config.languages)))
     if config.rules is not None:
         columns = sorted({rule.statistic for rule, _ in config.rules.rules()})
@@ -43,17 +42,16 @@ def checks_of(config: CurateConfig, attributes: Attributes) -> list[Check]:
     if config.pii is not None and (kinds := config.pii.kinds("drop")):
         checks.append(Check([f"pii/{kind}" for kind in kinds], partial(_pii, kinds)))
     if config.quality is not None and config.quality.keep:
-        checks.append(Check([], partial(_slice, decide_quality(scores_of(config.quality, attributes), config.quality))))
+        checks.append(Check([], partial(_slice, decide_quality(dict(scores), config.quality))))
     return checks
 
 
-def watched_of(config: CurateConfig, attributes: Attributes) -> list[Watched]:
+def watched_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[Watched]:
     """The attributes whose distribution is kept for the report, each with the thresholds asked of it."""
     bounds: dict[str, dict[str, float]] = {}
     for rule, threshold in config.rules.rules() if config.rules else []:
         bounds.setdefault(rule.statistic, {})["at_least" if rule.at_least else "at_most"] = threshold
     if config.quality is not None:
-        scores = scores_of(config.quality, attributes)
         measured = [name for name, one in config.quality.scorers.items() if not isinstance(one, AttributesConfig)]
         for name in measured:
             bounds[f"{PREFIX}{name}"] = {}

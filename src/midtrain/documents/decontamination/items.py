@@ -11,16 +11,13 @@ look clean.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NamedTuple
-
-import pyarrow.parquet as pq
 
 from midtrain.core.errors import UserError
 from midtrain.documents.decontamination.config import ItemsConfig
-from midtrain.documents.reading.files import SourceFile, files_by_entry
-from midtrain.documents.reading.lines import read_errors, read_lines
+from midtrain.documents.reading.files import files_by_entry
+from midtrain.documents.reading.records import read_records
 
 FINAL = "####"
 """What stands before the final answer of a worked solution, as in GSM8K."""
@@ -54,33 +51,11 @@ def read_items(config: ItemsConfig) -> list[Item]:
         if files is None:
             raise UserError(f"{config.read} holds no evaluation items; name a JSONL or Parquet file of them.")
         for file in files:
-            rows = _parquet(file) if file.format == "parquet" else _jsonl(file)
-            for number, row in rows:
+            for number, row in read_records(file, "evaluation item"):
                 found.append(_item(row, config, len(found) + 1, f"{file.path}, row {number}"))
     if not found:
         raise UserError(f"{config.read} holds no items; name a file with at least one, or leave it out of `against`.")
     return found
-
-
-def _parquet(file: SourceFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    with read_errors(file):
-        table = pq.read_table(file.path)
-    return enumerate(table.to_pylist(), 1)
-
-
-def _jsonl(file: SourceFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    if file.format != "jsonl":
-        raise UserError(f"{file.path} is {file.format}; evaluation items are read from JSONL or Parquet.")
-    for number, line in enumerate(read_lines(file), 1):
-        try:
-            row = json.loads(line.decode()) if line and line.strip() else None
-        except ValueError:
-            row = line
-        if row is None:
-            continue
-        if not isinstance(row, dict):
-            raise UserError(f"{file.path}, row {number} is not a JSON object; write one item per line.")
-        yield number, row
 
 
 def _item(row: dict[str, Any], config: ItemsConfig, number: int, where: str) -> Item:

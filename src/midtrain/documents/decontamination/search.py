@@ -35,13 +35,10 @@ def search(index: Index, sources: Mapping[str, tuple[Documents, np.ndarray | Non
     (work / _INDEX).write_bytes(pickle.dumps(index))
     units = []
     for source, (documents, kept_N) in sources.items():
-        start = 0
-        for shard in documents.shards:
-            rows = pq.read_metadata(shard).num_rows
-            kept = None if kept_N is None else kept_N[start : start + rows]
+        for shard, rows in documents.slices():
+            kept = None if kept_N is None else kept_N[rows]
             task = _Task(str(work / _INDEX), str(shard.absolute()), source, kept)
             units.append(Unit(f"{source}-{shard.stem}", task, shard.stat().st_size))
-            start += rows
     folders = map_units(_search_shard, units, work=work / "shards", label="contamination", measure=BYTES)
     return pa.concat_tables([FOUND.empty_table(), *(pq.read_table(folder / _MATCHES) for folder in folders)])
 

@@ -36,6 +36,12 @@ class Spans(NamedTuple):
     starts_K: np.ndarray
     ends_K: np.ndarray
 
+    def within(self, start: int, stop: int) -> Spans:
+        """Those of the rows from `start` to before `stop`, as rows of that part."""
+        first, last = np.searchsorted(self.rows_K, [start, stop])
+        rows_K, starts_K, ends_K = (values_K[first:last] for values_K in self)
+        return Spans(rows_K - start, starts_K, ends_K)
+
 
 def anchors(columns: Iterable[pa.Array], n: int) -> np.ndarray:
     """The anchors of a shard, uint64, rising; one that stands at two places is there twice."""

@@ -44,6 +44,9 @@ _SAMPLES = 2
 _SAMPLE_CHARACTERS = 300
 
 
+SPANS = "spans.npy"
+
+
 class Shard(NamedTuple):
     """A Parquet shard of documents, by absolute path."""
 
@@ -85,7 +88,12 @@ def find_repeats(shards: list[Shard], config: DeduplicateConfig, work: Path) -> 
 
 def load_spans(folder: Path) -> Spans:
     """The spans of a shard, by row and byte of its text."""
-    return Spans(*np.load(folder / "spans.npy"))
+    return Spans(*np.load(folder / SPANS))
+
+
+def save_spans(found: Spans, folder: Path) -> None:
+    """Write spans for `load_spans`."""
+    np.save(folder / SPANS, np.stack(found))
 
 
 def texts_to_cut(shard: Shard) -> Iterator[pa.Array]:
@@ -131,7 +139,7 @@ def _make_places(argument: tuple[list[Path], int, int], folder: Path) -> None:
 def _make_spans(argument: tuple[Shard, int, int, list[Path]], folder: Path) -> dict[str, object]:
     shard, n, number, placed = argument
     found = spans(texts_to_cut(shard), n, _places(placed, "first", number), _places(placed, "later", number))
-    np.save(folder / "spans.npy", np.stack(found))
+    save_spans(found, folder)
     size = sum(pc.sum(pc.binary_length(texts)).as_py() or 0 for texts in texts_to_cut(shard))
     return {"bytes": size, "cut": int((found.ends_K - found.starts_K).sum()), "samples": _samples(shard, found)}
 

@@ -7,18 +7,15 @@ of the text, so the same text is never trained on in one round and measured on i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from midtrain.core.errors import UserError
 from midtrain.documents.quality.config import ExamplesConfig
-from midtrain.documents.reading.files import SourceFile, files_by_entry
-from midtrain.documents.reading.lines import read_errors, read_lines
+from midtrain.documents.reading.files import files_by_entry
+from midtrain.documents.reading.records import read_records
 from midtrain.documents.split import split_of
 
 _SALT = "quality examples"
@@ -44,7 +41,7 @@ def read_examples(config: ExamplesConfig, labelled: bool = True) -> Examples:
         if files is None:
             raise UserError(f"{config.read} holds no examples; name a JSONL or Parquet file of them.")
         for file in files:
-            for number, row in read_rows_of(file):
+            for number, row in read_records(file, "example"):
                 text, label = row.get(config.text), row.get(config.label)
                 if not isinstance(text, str) or not text.strip():
                     raise UserError(
@@ -59,27 +56,6 @@ def read_examples(config: ExamplesConfig, labelled: bool = True) -> Examples:
         wanting = f' with a label in "{config.label}"' if labelled else ""
         raise UserError(f"{config.read} holds no examples{wanting}; add some, or name the right column.")
     return Examples(pa.array(texts, pa.large_string()), labels)
-
-
-def read_rows_of(file: SourceFile) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(number, row) of a JSONL or Parquet file; raises UserError for what is no row."""
-    if file.format == "parquet":
-        with read_errors(file), file.open() as stored:
-            rows = pq.read_table(stored).to_pylist()
-        yield from enumerate(rows, 1)
-        return
-    if file.format != "jsonl":
-        raise UserError(f"{file.path} is {file.format}; examples are read from JSONL or Parquet.")
-    for number, line in enumerate(read_lines(file), 1):
-        if line is not None and not line.strip():
-            continue
-        try:
-            row = json.loads((line or b"").decode())
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise UserError(f"{file.path}, row {number} is not a JSON object; write one example per line.")
-        yield number, row
 
 
 def good_ones(examples: Examples, good: float | str, where: str) -> np.ndarray:

@@ -22,8 +22,8 @@ import numpy as np
 
 from midtrain.core.artifact import write_atomically
 from midtrain.documents.quality.ensemble import buckets
-from midtrain.documents.quality.examples import read_rows_of
 from midtrain.documents.reading.files import files_by_entry
+from midtrain.documents.reading.records import read_records
 from midtrain.documents.split import group_key
 
 
@@ -64,4 +64,4 @@ def judged_ids(folder: Path) -> set[str]:
     if not any(folder.glob("*.jsonl")):
         return set()
     files = [file for _, found in files_by_entry([str(folder / "*.jsonl")]) for file in found or []]
-    return {str(row["id"]) for file in files for _, row in read_rows_of(file) if "id" in row}
+    return {str(row["id"]) for file in files for _, row in read_records(file, "example") if "id" in row}
