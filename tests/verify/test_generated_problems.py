@@ -13,8 +13,8 @@ from midtrain.models.tokenizer import train_tokenizer
 from midtrain.verify.config import ProblemsConfig
 from midtrain.verify.generate import families, generate
 from midtrain.verify.generators.family import Digits
+from midtrain.verify.judge import verify
 from midtrain.verify.problem import to_document
-from midtrain.verify.verifiers import verify
 
 FAMILIES = families()
 HELD_OUT = {"predecessor", "largest_of_three", "middle_item"}

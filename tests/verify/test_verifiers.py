@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from midtrain.core.errors import UserError
-from midtrain.verify import verifiers
+from midtrain.verify.judge import verify
 from midtrain.verify.problem import Problem
 from midtrain.verify.verdict import Outcome
-from midtrain.verify.verifiers import verify
+from midtrain.verify.verifiers import basic
 
 
 def problem(gold: str, verifier: str, steps: tuple[str, ...] = ("a step",), **arguments) -> Problem:
@@ -147,7 +147,7 @@ def test_a_crash_in_a_verifier_is_an_infrastructure_error(monkeypatch):
     def broken(answer, gold, arguments):
         raise RuntimeError("out of paper")
 
-    monkeypatch.setitem(verifiers.VERIFIERS, "exact", broken)
+    monkeypatch.setattr(basic, "exact", broken)
     verdict = verify(problem("a", "exact"), "Answer: a")
     assert verdict.outcome is Outcome.INFRA_ERROR
     assert "out of paper" in verdict.cause

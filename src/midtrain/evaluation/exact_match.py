@@ -24,8 +24,8 @@ from midtrain.generation.request import Request, Sampling
 from midtrain.models.chat import render
 from midtrain.models.tokenizer import Tokenizer
 from midtrain.verify.generate import generate as generate_problems
+from midtrain.verify.judge import verify
 from midtrain.verify.problem import Form, Problem
-from midtrain.verify.verifiers import verify
 
 
 @dataclass(frozen=True)

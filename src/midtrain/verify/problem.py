@@ -21,9 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from midtrain.core.fingerprint import fingerprint
-
-MARKER = "Answer:"
-"""What stands before the final answer, at the start of its line."""
+from midtrain.verify.answer import marker
 
 Form = Literal["text", "chat"]
 
@@ -36,7 +34,7 @@ class Problem:
     prompt: str
     gold: str
     verifier: str
-    """The name of the verifier that judges an answer: exact, number or choice."""
+    """The name of the verifier that judges an answer, in `verifiers.registry`."""
     arguments: Mapping[str, Any]
     """What the verifier needs beside the gold answer, such as the options of a choice."""
     parts: Mapping[str, str | None]
@@ -58,7 +56,7 @@ class Problem:
 
     def solution(self) -> str:
         """The steps and the final answer: what an assistant would say."""
-        return "\n".join((*self.steps, f"{MARKER} {self.gold}"))
+        return "\n".join((*self.steps, f"{marker(self.lang)} {self.gold}"))
 
     def text(self) -> str:
         """The text form, on which a base model is trained."""
@@ -66,7 +64,7 @@ class Problem:
 
     def prompt_text(self) -> str:
         """What an evaluation gives the model to continue: a strict prefix of `text()`."""
-        return f"{self.prompt}\n" if self.steps else f"{self.prompt}\n{MARKER}"
+        return f"{self.prompt}\n" if self.steps else f"{self.prompt}\n{marker(self.lang)}"
 
     def messages(self) -> list[dict[str, str]]:
         """The chat form: a user message and an assistant message."""

@@ -7,8 +7,10 @@ answer, and whoever counts (an evaluation, a reward) leaves it out of the denomi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 
 class Outcome(StrEnum):
@@ -34,6 +36,8 @@ class Verdict:
     cause: str = ""
     seconds: float = 0.0
     isolation: str = "in-process"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What else was learnt, as JSON: the first wrong step, how many tests passed."""
 
     @property
     def passed(self) -> bool:

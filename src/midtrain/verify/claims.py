@@ -1,0 +1,62 @@
+"""A claim: an answer said to be right, with all that is needed to judge it, and the judging of those that are harmless.
+
+    problem, completion --claim_of--> Claim --Pool (or judge_here)--> Verdict
+
+Two equal claims have one verdict, so a claim's key is what verdicts are remembered by.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from midtrain.core.fingerprint import fingerprint
+from midtrain.verify.answer import final_answer
+from midtrain.verify.problem import Form, Problem
+from midtrain.verify.verdict import Outcome, Verdict
+from midtrain.verify.verifiers.protocol import Judgement, Verifier
+from midtrain.verify.verifiers.registry import find
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`answer` is the final answer, or the whole completion for a verifier that reads that."""
+
+    verifier: Verifier
+    answer: str
+    gold: str
+    arguments: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """The name of the claim's content: verifier, answer, gold and arguments."""
+        return fingerprint([self.verifier.name, self.answer, self.gold, self.arguments])
+
+
+def claim_of(problem: Problem, completion: str, form: Form = "text", truncated: bool = False) -> Claim:
+    """What `completion` claims to be the answer of `problem`.
+
+    `form` says what the model was given: "text" the problem's `prompt_text()`, "chat" its user message. `truncated`
+    says that the completion ended because its token budget did. Raises UserError for an unknown verifier.
+    """
+    verifier = find(problem.verifier, f"Problem {problem.id}")
+    answer = completion
+    if verifier.reads == "answer":
+        given = problem.prompt_text()[len(problem.prompt) :] if form == "text" else ""
+        answer = final_answer(given + completion, truncated, problem.lang)
+    return Claim(verifier, answer, problem.gold, problem.arguments)
+
+
+def judge_here(claim: Claim) -> Verdict:
+    """The verdict, in this process. Whatever the verifier breaks on is an INFRA_ERROR, never a wrong answer."""
+    start = time.perf_counter()
+    try:
+        judgement = claim.verifier.judge()(claim.answer, claim.gold, claim.arguments)
+    except Exception as error:  # whatever broke, it was not the answer
+        cause = f"{claim.verifier.name}: {type(error).__name__}: {error}"
+        judgement = Judgement(Outcome.INFRA_ERROR, cause)
+    outcome, cause, details, isolation = judgement
+    return Verdict(outcome, cause, time.perf_counter() - start, isolation, details)

@@ -1,0 +1,63 @@
+"""Verifiers that need no library: the same text, the same number, the same option.
+
+What was found is read strictly. A line that holds two numbers or two options is no answer, since accepting it would
+reward naming everything; "12x", "12%" and "1e3" are not numbers; "24/2" is not the number 12, since that would reward
+repeating the question.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from midtrain.verify.verdict import Outcome
+from midtrain.verify.verifiers.protocol import PASSED, Judgement
+
+_DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
+_NUMBER = re.compile(
+    rf"(?<![\w.,/+-])[-+]?(?:{_DIGITS}(?:\.[0-9]+|/[0-9]+)?|\.[0-9]+)(?![\w/%]|[.,+-][0-9])"
+)  # 12, -3, 1,234, 0.5, .5, 3/4, and nothing glued to it
+_LONGEST_NUMBER = 200  # characters: no answer is longer, and int() refuses 4,300 digits
+
+
+def exact(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
+    """The same characters, up to the amount of white space."""
+    if not answer:
+        return Judgement(Outcome.UNPARSEABLE, "no answer")
+    return PASSED if answer.split() == gold.split() else Judgement(Outcome.FAIL, "different text")
+
+
+def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
+    """The same value, compared exactly as a fraction: 0.50 is 1/2. A fraction is an answer only where gold is one."""
+    found = [match[0] for match in _NUMBER.finditer(answer.replace("\u2212", "-"))]
+    if len(found) != 1:
+        return Judgement(
+            Outcome.UNPARSEABLE, f"{len(found)} numbers in the answer" if found else "no number in the answer"
+        )
+    written = found[0]
+    if len(written) > _LONGEST_NUMBER:
+        return Judgement(Outcome.UNPARSEABLE, "a number too long to be an answer")
+    if "/" in written and ("/" not in gold or not int(written.split("/")[1])):
+        return Judgement(
+            Outcome.UNPARSEABLE, "a fraction where none is asked" if "/" not in gold else "a denominator of 0"
+        )
+    equal = Fraction(written.replace(",", "")) == Fraction(gold)
+    return PASSED if equal else Judgement(Outcome.FAIL, "different number")
+
+
+def choice(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
+    """One of `arguments["options"]`, in any case, first in the answer and the only one ("Yes, it is" is yes)."""
+    options = [option.casefold() for option in arguments["options"]]
+    if gold.casefold() not in options:
+        raise ValueError(f"the gold answer {gold!r} is not among the options")
+    words = "|".join(re.escape(option) for option in sorted(options, key=len, reverse=True))
+    named = {match[0] for match in re.finditer(rf"(?<!\w)(?:{words})(?!\w)", answer.casefold())}
+    if len(named) != 1:
+        return Judgement(
+            Outcome.UNPARSEABLE, f"{len(named)} options in the answer" if named else "not one of the options"
+        )
+    if not answer.casefold().startswith(tuple(named)):
+        return Judgement(Outcome.UNPARSEABLE, "the option does not come first")
+    return PASSED if named == {gold.casefold()} else Judgement(Outcome.FAIL, "another option")
