@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from midtrain.core.errors import UserError, disk_errors
 from midtrain.core.fingerprint import canonical, file_digest, fingerprint
@@ -183,13 +183,19 @@ def remove_unfinished(path: Path) -> None:
 
 def write_atomically(path: Path | str, text: str | bytes) -> None:
     """Write a small file so that it is either the old one or the new one, never half."""
+    with atomic_file(path) as file:
+        file.write(text.encode() if isinstance(text, str) else text)
+
+
+@contextmanager
+def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
+    """A file to write to that takes the place of `path` when the block ends well, and leaves no trace when not."""
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    data = text.encode() if isinstance(text, str) else text
     try:
         with disk_errors(path):
             with open(temporary, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
-import shutil
-import sys
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from midtrain.core.config import format_size
+from midtrain.core.terminal import render, width
 from midtrain.recipe.curate import Curated
 from midtrain.recipe.plan import Plan, StagePlan
 from midtrain.recipe.run import Outcome
@@ -24,19 +22,6 @@ _REASONS = 3
 """Reasons for drops that are shown for a source."""
 _VERDICT_STYLE = {"better": "green", "worse": "red", "unranked": "dim"}
 _STATE_STYLE = {"done": "green", "running": "yellow", "stopped": "yellow", "missing": "dim"}
-
-
-def render(what: RenderableType) -> str:
-    """Rich to text: coloured on a terminal, plain in a pipe."""
-    console = Console(file=io.StringIO(), force_terminal=sys.stdout.isatty(), width=_width())
-    console.print(what)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().rstrip("\n")
-
-
-def _width() -> int:
-    """Columns of the terminal; in a pipe 110."""
-    return max(shutil.get_terminal_size((110, 40)).columns, 80)
 
 
 def sparkline(values: list[float], top: float | None = None) -> str:
@@ -196,7 +181,7 @@ def inspect_text(found: dict[str, Any]) -> str:
     table = Table(box=None, pad_edge=False)
     for column in ("row", "source", "epoch", "document", "tokens", "text"):
         table.add_column(column, no_wrap=True)
-    room = max(20, _width() - _INSPECT_COLUMNS - max((len(span["source"]) for span in found["spans"]), default=0))
+    room = max(20, width() - _INSPECT_COLUMNS - max((len(span["source"]) for span in found["spans"]), default=0))
     for span in found["spans"]:
         where = f"{span['start']}..{span['start'] + span['length']}"
         shown = (span.get("text") or "").replace("\n", "\\n")[:room]

@@ -48,3 +48,13 @@ class Verdict:
     def judged(self) -> bool:
         """Whether the outcome says anything of the answer; a verdict that does not must not be averaged or rewarded."""
         return self.outcome is not Outcome.INFRA_ERROR
+
+    def to_json(self) -> dict[str, Any]:
+        """The verdict as plain data."""
+        return {
+            "outcome": self.outcome.value,
+            "cause": self.cause,
+            "seconds": round(self.seconds, 6),
+            "isolation": self.isolation,
+            "details": dict(self.details),
+        }
