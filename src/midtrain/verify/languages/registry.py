@@ -1,0 +1,8 @@
+"""Every language of the worded problems by its code."""
+
+from __future__ import annotations
+
+from midtrain.verify.languages import en
+from midtrain.verify.languages.grammar import Language
+
+LANGUAGES: dict[str, Language] = {one.LANGUAGE.code: one.LANGUAGE for one in (en,)}
