@@ -14,6 +14,7 @@ import pytest
 
 from midtrain.core.errors import UserError
 from midtrain.core.parallel import Unit, configure, map_units, unit_result
+from tests.helpers.deaths import die_until
 
 
 def write_twice(number: int, folder: Path) -> dict:
@@ -22,17 +23,6 @@ def write_twice(number: int, folder: Path) -> dict:
     (folder / "deep").mkdir()
     (folder / "deep" / "pid.txt").write_text(str(os.getpid()))
     return {"twice": 2 * number}
-
-
-def die_until(times: int, number: int, folder: Path) -> dict:
-    """Unit 2 kills its worker without warning, the first `times` times."""
-    if number == 2:
-        deaths = folder.parent.parent / "deaths"
-        with deaths.open("a") as file:
-            file.write("x")
-        if len(deaths.read_text()) <= times:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return write_twice(number, folder)
 
 
 def fail_at(kind: type[Exception], number: int, folder: Path) -> None:
@@ -99,7 +89,7 @@ def test_the_next_map_finds_its_workers_warm(tmp_path):
 
 
 def test_a_killed_worker_costs_nobody_but_its_unit(tmp_path):
-    function = partial(die_until, 2)
+    function = partial(die_until, 2, write_twice)
     paths = list(map_units(function, units(6), work=tmp_path / "work", label="twice", workers=2))
     assert results(paths) == [{"twice": 2 * number} for number in range(6)]
     assert (tmp_path / "deaths").read_text() == "xxx"
@@ -109,12 +99,12 @@ def test_a_killed_worker_costs_nobody_but_its_unit(tmp_path):
 def test_a_unit_that_always_kills_its_worker_is_named(tmp_path):
     work = tmp_path / "work"
     with pytest.raises(UserError, match=r"twice: the worker of unit-2 died 3 times \(SIGKILL\)"):
-        list(map_units(partial(die_until, 99), units(6), work=work, label="twice", workers=2))
+        list(map_units(partial(die_until, 99, write_twice), units(6), work=work, label="twice", workers=2))
     kept = names(work)
     assert kept
     assert set(kept) < {f"unit-{number}" for number in range(6)}  # and nothing half-made
     (tmp_path / "deaths").write_text("x" * 99)
-    assert len(list(map_units(partial(die_until, 99), units(6), work=work, label="twice", workers=2))) == 6
+    assert len(list(map_units(partial(die_until, 99, write_twice), units(6), work=work, label="twice", workers=2))) == 6
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -149,7 +139,7 @@ _SCRIPT = """
 import sys
 sys.path.insert(0, {folder!r})
 from midtrain.core.parallel import map_units
-from test_parallel import slow, units
+from tests.core.test_parallel import slow, units
 if __name__ == "__main__":
     print(*map_units(slow, units(6), work={work!r}, label="slow", workers=2))
 """
@@ -159,7 +149,7 @@ if __name__ == "__main__":
 def test_a_stop_leaves_the_finished_units_and_no_worker(tmp_path, number):
     work = tmp_path / "work"
     script = tmp_path / "script.py"
-    script.write_text(_SCRIPT.format(folder=str(Path(__file__).parent), work=str(work)))
+    script.write_text(_SCRIPT.format(folder=str(Path(__file__).parents[2]), work=str(work)))
     process = subprocess.Popen([sys.executable, script], start_new_session=True, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while len(list(work.glob(".making-unit-[23]-*/began"))) < 2:

@@ -12,23 +12,13 @@ import pytest
 
 from midtrain.core.errors import UserError
 from midtrain.core.parallel import configure, map_units
+from tests.helpers.deaths import die_until
 
 
 def write_number(number: int, folder: Path) -> int:
     """A unit: a file of many bytes that depend on the number."""
     (folder / "number.bin").write_bytes(bytes(range(number % 7 + 1)) * 1000)
     return number
-
-
-def die_until(times: int, number: int, folder: Path) -> int:
-    """Unit 2 kills its worker without warning, the first `times` times."""
-    if number == 2:
-        deaths = folder.parent.parent / "deaths"
-        with deaths.open("a") as file:
-            file.write("x")
-        if len(deaths.read_text()) <= times:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return write_number(number, folder)
 
 
 def fail(number: int, folder: Path) -> None:
@@ -55,7 +45,7 @@ def cluster():
 def test_ray_makes_the_same_bytes_though_a_worker_dies(cluster, tmp_path):
     local = list(map_units(write_number, units(5), work=tmp_path / "local", label="numbers", workers=1))
     with configure(ray=cluster):
-        paths = list(map_units(partial(die_until, 2), units(5), work=tmp_path / "ray", label="numbers"))
+        paths = list(map_units(partial(die_until, 2, write_number), units(5), work=tmp_path / "ray", label="numbers"))
     assert [path.name for path in paths] == [path.name for path in local]
     assert contents(tmp_path / "ray") == contents(tmp_path / "local")
     assert (tmp_path / "deaths").read_text() == "xxx"
@@ -63,7 +53,11 @@ def test_ray_makes_the_same_bytes_though_a_worker_dies(cluster, tmp_path):
 
 def test_ray_names_the_unit_that_kills_its_workers_and_brings_errors_home(cluster, tmp_path):
     with pytest.raises(UserError, match=r"numbers: the worker of unit-2 died 3 times"):
-        list(map_units(partial(die_until, 99), units(5), work=tmp_path / "work", label="numbers", ray=cluster))
+        list(
+            map_units(
+                partial(die_until, 99, write_number), units(5), work=tmp_path / "work", label="numbers", ray=cluster
+            )
+        )
     with pytest.raises(UserError, match=r"^shard \d is damaged; download it again\.$"):
         list(map_units(fail, units(3), work=tmp_path / "fails", label="numbers", ray=cluster))
     assert not list((tmp_path / "fails").iterdir())
