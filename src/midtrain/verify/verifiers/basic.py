@@ -19,6 +19,7 @@ _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
 _NUMBER = re.compile(
     rf"(?<![\w.,/+-])[-+]?(?:{_DIGITS}(?:\.[0-9]+|/[0-9]+)?|\.[0-9]+)(?![\w/%]|[.,+-][0-9])"
 )  # 12, -3, 1,234, 0.5, .5, 3/4, and nothing glued to it
+_REVERSING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")  # a person would read other digits than we do
 _LONGEST_NUMBER = 200  # characters: no answer is longer, and int() refuses 4,300 digits
 
 
@@ -31,6 +32,8 @@ def exact(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
 
 def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
     """The same value, compared exactly as a fraction: 0.50 is 1/2. A fraction is an answer only where gold is one."""
+    if _REVERSING.search(answer):
+        return Judgement(Outcome.UNPARSEABLE, "control characters")
     found = [match[0] for match in _NUMBER.finditer(answer.replace("\u2212", "-"))]
     if len(found) != 1:
         return Judgement(

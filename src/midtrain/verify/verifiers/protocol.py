@@ -34,6 +34,8 @@ PASSED = Judgement(Outcome.PASS)
 
 Judge = Callable[[str, str, Mapping[str, Any]], Judgement]
 """(answer, gold, arguments) -> judgement."""
+QuickJudge = Callable[[str, str, Mapping[str, Any]], Judgement | None]
+"""(answer, gold, arguments) -> judgement, or None where only the full judge can tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +53,20 @@ class Verifier:
     """In our own process, in a child killed when it takes too long or too much, or in the sandbox."""
     seconds: float = 5.0
     """Wall-clock limit for one judgement, where it is not run here."""
+    quick: str = ""
+    """A harmless judge tried first in our own process, where there is one: `module:function`, see `QuickJudge`."""
 
     def judge(self) -> Judge:
         """The function itself."""
-        module, name = self.function.split(":")
-        found: Judge = getattr(import_module(f"midtrain.verify.verifiers.{module}"), name)
+        found: Judge = load(self.function)
         return found
+
+    def quick_judge(self) -> QuickJudge | None:
+        """The function that is tried first, or None."""
+        return load(self.quick) if self.quick else None
+
+
+def load(function: str) -> Any:
+    """The function named `module:function` under `midtrain.verify.verifiers`."""
+    module, name = function.split(":")
+    return getattr(import_module(f"midtrain.verify.verifiers.{module}"), name)

@@ -9,6 +9,14 @@ _ALL = (
     Verifier("exact", "basic:exact", "the same characters, up to the amount of white space"),
     Verifier("number", "basic:number", "the same value, compared exactly as a fraction"),
     Verifier("choice", "basic:choice", "one of the options, first in the answer and the only one"),
+    Verifier(
+        "math",
+        "equivalence:full",
+        "the same value, set, tuple, interval, solution or equation, however it is written in LaTeX",
+        reads="completion",
+        runs="child",
+        quick="equivalence:quick",
+    ),
 )
 
 VERIFIERS: dict[str, Verifier] = {verifier.name: verifier for verifier in _ALL}
