@@ -44,7 +44,7 @@ from benchmarks.harness import Result, arguments, finish, median
 from benchmarks.peers.python_rules import statistics_of
 from benchmarks.tokenize_vs_tokenizers import texts as machine_texts
 from midtrain.documents.curation.rules import decide
-from midtrain.documents.curation.rules_config import RULE_SETS, RULES, RulesConfig
+from midtrain.documents.curation.rules_config import RULES, RulesConfig
 from midtrain.text.statistics import statistics
 from midtrain.text.stop_words import STOP_WORDS
 
@@ -53,6 +53,8 @@ _HERE = Path(__file__).parent
 _PEER_PYTHON = _HERE.parent / ".venv-peers" / "bin" / "python"
 _REAL = ("speeches", "movie_reviews", "books", "the_algorithms_python", "gsm8k_train")
 _WORDS = "words: spaCy's exceptions (abbreviations, units, web addresses, emoticons)"
+_SETS = {"gopher_quality": ("gopher_quality", "datatrove")}
+_LIKE_DATATROVE = RulesConfig(without=("alphabetic_words",))  # datatrove counts punctuation as words there
 _CLASSES = {
     "few_sentences": "sentences: abbreviations, or quotes: lines that end in other quotation marks",
     "too_few_sentences": "sentences: abbreviations, or quotes: lines that end in other quotation marks",
@@ -149,8 +151,8 @@ def agreement(texts: list[str]) -> tuple[dict[str, float], list[dict[str, Any]]]
     peers, columns = peer_decisions(texts), statistics(pa.array(texts, pa.large_string()))
     ours_all, peer_all = np.ones(len(texts), dtype=bool), np.ones(len(texts), dtype=bool)
     shares, apart = {}, []
-    for name in RULE_SETS:
-        index, reasons = decide(columns, RulesConfig(sets=(name,)))
+    for name in RulesConfig().sets:
+        index, reasons = decide(columns, _LIKE_DATATROVE.model_copy(update={"sets": _SETS.get(name, (name,))}))
         kept, peer_kept = index < 0, np.array([not verdict[name] for verdict in peers])
         ours_all, peer_all = ours_all & kept, peer_all & peer_kept
         shares[name] = float(np.mean(kept == peer_kept))

@@ -20,7 +20,7 @@ from midtrain.text.stop_words import STOP_WORDS, language_code
 from midtrain.text.unicode import VERSION as UNICODE_VERSION
 from midtrain.text.unicode import kind_table
 
-VERSION = f"1, unicode {UNICODE_VERSION}"
+VERSION = f"2, unicode {UNICODE_VERSION}"
 """Belongs in the fingerprint of what is computed here: the number is raised when a statistic changes its meaning."""
 
 STATISTICS: dict[str, tuple[type, str]] = {
@@ -32,7 +32,8 @@ STATISTICS: dict[str, tuple[type, str]] = {
     "stop_words": (np.int32, "different stop words of the language; -1 where the language has no list"),
     "hashes": (np.float32, '"#" per word, punctuation counted as words'),
     "ellipses": (np.float32, "ellipses per word, punctuation counted as words"),
-    "alphabetic_words": (np.float32, "share of words, punctuation counted, that have a letter"),
+    "alphabetic_words": (np.float32, "share of words that have a letter"),
+    "alphabetic_tokens": (np.float32, "the same, punctuation counted as words"),
     "bullet_lines": (np.float32, "share of lines that begin with a bullet or a hyphen"),
     "ellipsis_lines": (np.float32, "share of lines that end with an ellipsis"),
     "terminal_lines": (np.float32, "share of lines that end with . ! ? or their like in other scripts"),
@@ -86,7 +87,8 @@ def _shares(counts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "mean_word_length": (counts["word_characters"], words),
         "hashes": (counts["hashes"], all_words),
         "ellipses": (counts["ellipses"], all_words),
-        "alphabetic_words": (counts["alphabetic_words"], all_words),
+        "alphabetic_words": (counts["alphabetic_words"], words),
+        "alphabetic_tokens": (counts["alphabetic_words"], all_words),
         "newlines": (counts["newlines"], all_words),
         **{name: (counts[name], lines) for name in ("bullet_lines", "ellipsis_lines", "terminal_lines", "short_lines")},
         "duplicate_lines": (counts["repeated_lines"], lines),

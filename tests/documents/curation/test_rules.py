@@ -126,3 +126,13 @@ def test_a_misspelt_name_is_told(data, says):
     with pytest.raises(UserError, match=r"^r\.yaml") as told:
         parse(RulesConfig, data, "r.yaml")
     assert says in str(told.value)
+
+
+def test_punctuation_is_no_word_without_letters():
+    """A novel's dialogue: three words in four tokens have a letter, every word has one."""
+    text = ['"Oh, no," she said; "no, no!" ' * 30]
+    gopher, datatrove = RulesConfig(sets=("gopher_quality",)), RulesConfig(sets=("datatrove",))
+    few = {"without": ("stop_words", "short_words")}
+    assert reasons(text, gopher.model_copy(update=few)) == [""]
+    assert reasons(text, datatrove) == ["alphabetic_tokens"]
+    assert reasons(["12 34 56 words " * 40], gopher.model_copy(update=few)) == ["alphabetic_words"]
