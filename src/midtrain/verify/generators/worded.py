@@ -17,7 +17,7 @@ from functools import cache
 from math import prod
 
 from midtrain.verify.generators.family import Digits, Family, Operands, Posed
-from midtrain.verify.languages.grammar import Language, Noun, Quantity, Style
+from midtrain.verify.languages.grammar import Language, Noun, Quantity, Style, unbreak
 from midtrain.verify.languages.registry import LANGUAGES
 
 _STYLES: tuple[Style, ...] = ("figures", "words", "figures", "prices")
@@ -42,8 +42,8 @@ def _spoken(family: WordedFamily, lang: str) -> Family:
     wording, gap = language.wordings[family.name], language.gap
     return replace(
         family,
-        templates=tuple(f"{tell}{{extra}}{gap}{ask}" for tell in wording.tell for ask in wording.ask),
-        held_out_templates=tuple(f"{tell}{{extra}}{gap}{ask}" for tell, ask in wording.held_out),
+        templates=tuple(unbreak(f"{tell}{{extra}}{gap}{ask}") for tell in wording.tell for ask in wording.ask),
+        held_out_templates=tuple(unbreak(f"{tell}{{extra}}{gap}{ask}") for tell, ask in wording.held_out),
         pose=lambda operands, digits: _pose(_SUMS[family.name], language, operands, digits),
     )
 
@@ -102,7 +102,7 @@ def _pose(sum_: _Sum, language: Language, operands: Operands, digits: Digits) ->
     labels = language.wordings[sum_.name].steps
     steps = []
     for label, equation in zip(labels, sum_.equations, strict=True):
-        line = f"{label.format(**fields)}{language.colon} {equation.format(**values)}"
+        line = f"{label.format(**fields)}{unbreak(language.colon)} {equation.format(**values)}"
         steps.append(line[0].upper() + line[1:])
     return Posed({**fields, "extra": extra}, str(values["answer"]), tuple(steps))
 

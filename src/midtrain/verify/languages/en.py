@@ -33,10 +33,10 @@ _WORDINGS = {
     ),
     "worded_change": Wording(
         (
-            "{name} buys {a:thing} at {p:money} each and pays with {m:money}.",
+            "{name} goes shopping with {m:money} and buys {a:thing} at {p:money} each.",
             "{name} has {m:money} and buys {a:thing}. Each {thing} costs {p:money}.",
         ),
-        ("How much money does {name} have left?", "How much money is left over?"),
+        ("How much money does {name} have left?", "How much of this money is left over?"),
         (("One {thing} costs {p:money}. {name} takes {a:thing} and hands over {m:money}.", "What is the change?"),),
         ("Cost of the {thing:pl}", "Money left"),
     ),
@@ -61,13 +61,13 @@ _WORDINGS = {
             "{second} is {k:year} older than {name}, who is {a:year} old now.",
         ),
         (
-            "How old will the two of them be together in {t:year}?",
-            "What will be the sum of their ages in {t:year}?",
+            "How old will {name} and {second} be together in {t:year}?",
+            "What will be the sum of the ages of {name} and {second} in {t:year}?",
         ),
         (
             (
                 "{name} has lived for {a:year}, and {second} is {k:year} older.",
-                "Add up the ages that both of them will have {t:year} from now. What do you get?",
+                "Add up the ages that {name} and {second} will have {t:year} from now. What do you get?",
             ),
         ),
         ("{second} now", "{name} in {t:year}", "{second} in {t:year}", "Together"),

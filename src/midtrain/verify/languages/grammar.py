@@ -8,8 +8,7 @@ A template is a plain sentence with fields, and what stands after a field's colo
     "{p:money}", "{r:#} %"                a price; a number in figures and nothing else
 
 So a sentence is written once and agrees with whatever fills it. Only what a template asks for must exist, and a form
-that does not is an error (KeyError) the first time it is asked for, never a wrong word. Spelled numbers are used in
-the direct cases (nominative, accusative) alone: elsewhere numerals decline too, and figures are what people write.
+that does not is an error (KeyError) the first time it is asked for, never a wrong word. "~" is a no-break space.
 """
 
 from __future__ import annotations
@@ -22,6 +21,9 @@ from midtrain.verify.languages.numbers import CATEGORIES, NO_BREAK_SPACE, figure
 
 Style = Literal["figures", "words", "prices"]
 """How numbers are told: "12 apples, 3 dollars"; "twelve apples, three dollars"; "12 apples, $3.00"."""
+
+SPELLED = 9_999
+"""The largest number told in words."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,11 @@ class Noun:
     """What stands between a number and it (Chinese, Bengali), with the space before it if it has one."""
 
     def __format__(self, spec: str) -> str:
-        """ "": the first form (one); "pl": the last plain form; a case: the last form of it; "a|b": by gender."""
+        """Empty: the first form; "pl": the last; a case: the last of it; "a|b": by gender; "unit": the classifier."""
         if "|" in spec:
             return spec.split("|")[self.gender]
+        if spec == "unit":
+            return self.classifier.strip()
         if spec in ("", "pl"):
             return self.forms[""].split("|")[-1 if spec else 0]
         return self.forms[spec].split("|")[-1]
@@ -59,6 +63,11 @@ class Person:
         if "|" in spec:
             return spec.split("|")[self.gender]
         return self.cases[spec] if spec else self.name
+
+
+def unbreak(template: str) -> str:
+    """The template with its no-break spaces."""
+    return template.replace("~", NO_BREAK_SPACE)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,8 @@ class Language:
     """What stands between sentences."""
     spell: Callable[[int, Noun, str], str]
     """(number, noun counted, case) -> the number in words."""
+    spelled_cases: tuple[str, ...] = ("", "acc")
+    """The cases in which a number may be told in words: where numerals decline, the direct ones alone."""
     nouns: Mapping[str, Noun]
     """What the templates count by name: money, day, hour, child, ..."""
     things: tuple[Noun, ...]
@@ -103,15 +114,16 @@ class Language:
 
     def count(self, number: int, noun: Noun, case: str, style: Style) -> str:
         """A number with its noun, agreeing: "5 apples"."""
-        written = self.spell(number, noun, case) if style == "words" and case in ("", "acc") else None
+        spelled = style == "words" and case in self.spelled_cases and number <= SPELLED
+        written = self.spell(number, noun, case) if spelled else figures(number, self.code)
         forms = noun.forms[case].split("|")
         place = CATEGORIES[self.code].index(plural(number, self.code))
         form = forms[min(place, len(forms) - 1)]  # a form that serves all categories is given once
-        return self.pattern.format(number=written or figures(number, self.code), noun=form, classifier=noun.classifier)
+        return self.pattern.format(number=written, noun=form, classifier=noun.classifier)
 
     def cost(self, number: int) -> str:
         """A price with its symbol: "$3.00"."""
-        return self.price.format(number=figures(number, self.code, self.cents)).replace("~", NO_BREAK_SPACE)
+        return unbreak(self.price).format(number=figures(number, self.code, self.cents))
 
 
 @dataclass(frozen=True, slots=True)
