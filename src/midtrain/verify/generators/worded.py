@@ -2,8 +2,8 @@
 
 A family is its arithmetic: operands, the values that follow from them and one equation per step. A language gives the
 sentences (`languages/`), a label for each step, names and things. Which numbers are asked of is decided here, and so is
-the side of the split, by the operands alone: a problem held out in one language is held out in all, and its translation
-is never trained on.
+the side of the split, by the operands alone, in whatever order: a problem held out in one language is held out in all,
+and neither its translation nor the one with its two purchases turned around is ever trained on.
 
 From the second difficulty on, a sentence that has nothing to do with the question may stand before it, with a number of
 its own. A quarter of the problems tell their numbers in words, another quarter prices with a currency's symbol.
@@ -63,9 +63,12 @@ class _Sum:
     equations: tuple[str, ...]
 
     def operands(self, difficulty: int, digits: Digits) -> Operands | None:
-        """(difficulty, chosen values...)."""
+        """(difficulty, chosen values...); None too where the answer is a number of the story, which could be copied."""
         chosen = tuple(digits.choose(choices) for choices in self.ranges[difficulty - 1])
-        return None if self.values(*chosen) is None else (difficulty, *chosen)
+        values = self.values(*chosen)
+        if values is None or list(values.values()).count(values["answer"]) > 1:
+            return None
+        return (difficulty, *chosen)
 
     def family(self) -> WordedFamily:
         sizes = [prod(map(len, ranges)) for ranges in self.ranges]
@@ -78,7 +81,7 @@ class _Sum:
             sizes=(sizes[0], sizes[1], sizes[2]),
             operands=self.operands,
             pose=lambda operands, digits: _pose(self, LANGUAGES["en"], operands, digits),
-            canonical=lambda operands: operands[1:],
+            canonical=lambda operands: tuple(sorted(operands[1:])),
         )
         english = blank.in_language("en")
         return replace(blank, templates=english.templates, held_out_templates=english.held_out_templates)
@@ -97,12 +100,14 @@ def _pose(sum_: _Sum, language: Language, operands: Operands, digits: Digits) ->
     fields = {**told, **{name: Quantity(value, language, style, bound) for name, value in values.items()}}
     extra = ""
     if difficulty > 1 and digits.below(2):
-        stray = Quantity(digits.between(2, 12), language, style, bound)
-        extra = language.gap + digits.choose(distractors).format(**fields, z=stray)
+        stray = digits.between(2, 12)
+        stray += stray == values["answer"]
+        z = Quantity(stray, language, style, bound)
+        extra = language.gap + digits.choose(distractors).format(**fields, z=z)
     labels = language.wordings[sum_.name].steps
     steps = []
     for label, equation in zip(labels, sum_.equations, strict=True):
-        line = f"{label.format(**fields)}{unbreak(language.colon)} {equation.format(**values)}"
+        line = f"{label.format(**fields)}{unbreak(language.colon)}{equation.format(**values)}"
         steps.append(line[0].upper() + line[1:])
     return Posed({**fields, "extra": extra}, str(values["answer"]), tuple(steps))
 

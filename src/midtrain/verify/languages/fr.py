@@ -187,7 +187,7 @@ LANGUAGE = Language(
     pattern="{number} {noun}",
     price="{number}~€",
     cents=2,
-    colon="~:",
+    colon="~: ",
     spell=french,
     nouns={
         "child": _noun("enfant|enfants", 0),

@@ -95,7 +95,7 @@ class Language:
     """A price with its symbol, as "${number}"."""
     cents: int
     """How many decimals such a price has."""
-    colon: str = ":"
+    colon: str = ": "
     """What stands between a step's label and its equation."""
     gap: str = " "
     """What stands between sentences."""

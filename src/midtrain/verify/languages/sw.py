@@ -218,10 +218,10 @@ LANGUAGE = Language(
     ),
     persons=(
         *_persons("Juma Baraka Hamisi Rashidi Musa Daudi", 0),
-        *_persons("Asha Amina Neema Fatuma Rehema Zawadi", 1),
+        *_persons("Asha Amina Neema Fatuma Rehema Halima", 1),
     ),
     distractors={
-        "shop": ("Duka hilo lilifunguliwa {z:year} iliyopita.", "{second} anasubiri nje kwa {z:minute}."),
+        "shop": ("Duka lilifunguliwa {z:year} iliyopita.", "{second} anasubiri nje kwa {z:minute}."),
         "school": ("Kuna {z:tree} mbele ya shule.", "{second} hutumia {z:minute} kufika shuleni."),
         "road": ("Kuna {z:tree} kando ya barabara.", "Jua limewaka kwa {z:day}."),
         "home": ("{second} ana {z:friend}.", "Kuna {z:tree} mbele ya nyumba."),
