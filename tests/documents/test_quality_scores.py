@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError
 from midtrain.documents.quality.calibration import Calibration, auc, calibration_error, evaluate_scores, sweep
-from midtrain.documents.quality.config import EnsembleConfig, KeepConfig, LanguageConfig, QualityConfig
+from midtrain.documents.quality.config import EnsembleConfig, LanguageConfig, QualityConfig
 from midtrain.documents.quality.ensemble import (
     buckets,
     decide_quality,
     ensemble,
     percentiles,
-    threshold_of,
+    thresholds_of,
     with_ensemble,
 )
 from midtrain.documents.quality.languages import check_languages, decide_languages, language_report
@@ -98,9 +98,13 @@ def quality(**values):
     return parse(QualityConfig, {"scorers": {"a": {"kind": "attributes", "path": "x", "column": "y"}}, **values}, "r")
 
 
+def decided(scores, config):
+    return decide_quality(scores, config, thresholds_of(scores, config, {}))
+
+
 def test_what_is_kept():
     scores = {"a": np.array([0.1, 0.9, np.nan, 0.5, 0.9], dtype=np.float32)}
-    decision = decide_quality(scores, quality(keep=[{"score": "a", "at_least": 0.5}]))
+    decision = decided(scores, quality(keep=[{"score": "a", "at_least": 0.5}]))
     assert [decision.reasons[k] if k >= 0 else None for k in decision.reason_N] == [
         "quality a not at least 0.5",
         None,
@@ -109,22 +113,41 @@ def test_what_is_kept():
         None,
     ]
     share = quality(keep=[{"score": "a", "top_share": 0.25}])
-    assert (decide_quality(scores, share).reason_N < 0).tolist() == [False, True, False, False, True]  # ties stay
+    assert (decided(scores, share).reason_N < 0).tolist() == [False, True, False, False, True]  # ties stay
     both = quality(ensemble={"kind": "mean_rank"}, keep=[{"score": "ensemble", "at_least": 0.6}])
-    assert (decide_quality(with_ensemble(scores, both), both).reason_N < 0).tolist() == [
+    assert (decided(with_ensemble(scores, both), both).reason_N < 0).tolist() == [
         False,
         True,
         False,
         False,
         True,
     ]
-    assert (decide_quality(scores, quality()).reason_N < 0).all()
+    assert (decided(scores, quality()).reason_N < 0).all()
+
+
+TRAINED = {"a": {"kind": "fasttext", "train": {"examples": {"read": "x"}}}}
+
+
+def test_precision_is_the_lowest_score_that_reaches_it():
+    config = quality(scorers=TRAINED, keep=[{"score": "a", "precision": 0.75}])
+    scores = {"a": np.array([0.1, 0.3, 0.5, 0.9])}
+    steps = {"scores": [0.1, 0.3, 0.5, 0.8], "shares": [0.2, 0.5, 0.75, 0.9]}
+    assert thresholds_of(scores, config, {"a": {"steps": steps}}) == [0.5]
+    decision = decide_quality(scores, config, [0.5])
+    assert (decision.reason_N < 0).tolist() == [False, False, True, True]
+    assert "quality a not good with a chance of 0.75" in decision.reasons
+    steps["shares"] = [0.2, 0.3, 0.5, 0.7]
+    with pytest.raises(UserError, match=r'"a" never reaches a precision of 0.75: .* best scores 0.7 are good'):
+        thresholds_of(scores, config, {"a": {"steps": steps}})
+    with pytest.raises(UserError, match="no held-out examples of both kinds"):
+        thresholds_of(scores, config, {"a": {"kind": "closeness"}})
 
 
 @given(st.integers(1, 200), st.floats(0.01, 1.0))
 def test_top_share_keeps_that_share(count, share):
     scores = np.random.default_rng(count).permutation(count).astype(np.float32)
-    kept = (scores >= threshold_of(scores, KeepConfig(score="a", top_share=share))).sum()
+    (threshold,) = thresholds_of({"a": scores}, quality(keep=[{"score": "a", "top_share": share}]), {})
+    kept = (scores >= threshold).sum()
     assert abs(kept - count * share) <= 1
 
 
@@ -132,7 +155,13 @@ def test_top_share_keeps_that_share(count, share):
     ("values", "sentence"),
     [
         ({"keep": [{"score": "b", "at_least": 1}]}, r'there is no score "b" \(known: a\)'),
-        ({"keep": [{"score": "a"}]}, "say either at_least or top_share"),
+        ({"keep": [{"score": "a"}]}, "say one of at_least, top_share and precision"),
+        ({"keep": [{"score": "a", "precision": 0.9, "at_least": 1}]}, "say one of at_least, top_share and precision"),
+        ({"keep": [{"score": "a", "precision": 0.9}]}, 'how good "a" is, which only a scorer fitted here knows'),
+        (
+            {"ensemble": {}, "keep": [{"score": "ensemble", "precision": 0.9}]},
+            'how good "ensemble" is, which only a scorer fitted here knows',
+        ),
         ({"ensemble": {"of": ["c"]}}, 'there is no score "c"'),
         ({"scorers": {"a": {"kind": "fasttext"}}}, "name either the `path` of a model or what to `train` one on"),
         ({"scorers": {"a": {"kind": "fasttext", "path": "m"}}}, "needs the `label` whose probability is the score"),

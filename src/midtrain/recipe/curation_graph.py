@@ -63,7 +63,10 @@ def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
     aliases = {documents: "documents", attributes: "attributes"}
     make = partial(make_curation.make_filter, name, config)
     asked = config.model_dump(mode="json", exclude={"pii"}) | {"pii": config.pii and config.pii.kinds("drop")}
-    steps.append(Step(f"filter/{name}", 1, asked, (documents, attributes), make, aliases=aliases))
+    needs = (documents, attributes)
+    if config.quality is not None and any(keep.precision is not None for keep in config.quality.keep):
+        needs, aliases = (*needs, f"scorers/{name}"), {**aliases, f"scorers/{name}": "scorers"}
+    steps.append(Step(f"filter/{name}", 1, asked, needs, make, aliases=aliases))
     return steps
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +39,14 @@ FOUND, ITEMS, CONTAMINATED = "found.parquet", "items.json", "contaminated.json"
 def measured_asked(config: CurateConfig) -> dict[str, Any]:
     """What of `config` decides the attributes: no threshold does. Of scorers, see `scorers_asked`."""
     from midtrain.documents.quality.languages import check_languages, describe_languages
+    from midtrain.text.statistics import VERSION as STATISTICS_VERSION
 
     if config.languages is not None and (config.languages.keep != "all" or config.languages.languages):
         check_languages(config.languages)
     return {
         "licenses": config.licenses is not None,
         "languages": config.languages and describe_languages(config.languages),
-        "rules": config.rules is not None,
+        "rules": config.rules is not None and STATISTICS_VERSION,
         "pii": config.pii and {"reserved_ips": config.pii.reserved_ips},
     }
 
@@ -115,12 +117,22 @@ def make_attributes(
 
 def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
     """Decide by attributes which documents of a source stay."""
-    from midtrain.documents.curation.checks import checks_of, languages_of, scores_of, watched_of
+    from midtrain.documents.curation.checks import checks_of, languages_of, scores_of, watched_of, with_derived_rules
     from midtrain.documents.curation.filter import filter_documents
+    from midtrain.documents.quality.ensemble import thresholds_of
 
     attributes = _attributes(inputs["documents"], inputs["attributes"])
-    scores = scores_of(config.quality, attributes) if config.quality is not None else {}
-    filter_documents(name, attributes, checks_of(config, scores), watched_of(config, scores), draft)
+    config, draft.facts["derived"] = with_derived_rules(config, attributes)
+    scores, thresholds = {}, []
+    if config.quality is not None:
+        scores = scores_of(config.quality, attributes)
+        fitted = inputs["scorers"].manifest["facts"] if "scorers" in inputs else {}
+        thresholds = thresholds_of(scores, config.quality, fitted)
+        draft.facts["kept_by"] = [
+            {"score": keep.score, "asked": keep.asked, "threshold": threshold if isfinite(threshold) else None}
+            for keep, threshold in zip(config.quality.keep, thresholds, strict=True)
+        ]
+    filter_documents(name, attributes, checks_of(config, scores, thresholds), watched_of(config, thresholds), draft)
     if config.languages is not None:
         draft.facts["languages"] = languages_of(config.languages, attributes)
 

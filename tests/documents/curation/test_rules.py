@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from midtrain.core.config import parse
 from midtrain.core.errors import UserError
-from midtrain.documents.curation.rules import decide, margins, thresholds_from
+from midtrain.documents.curation.rules import decide, thresholds_from, with_derived
 from midtrain.documents.curation.rules_config import RULE_SETS, RULES, RulesConfig
 from midtrain.text.statistics import STATISTICS, statistics
 
@@ -58,7 +58,6 @@ def test_a_language_without_stop_words_is_not_judged_by_them():
     config = RulesConfig(sets=("gopher_quality",))
     assert reasons([text], config, "en") == ["stop_words"]
     assert reasons([text], config, "xx") == [""]
-    assert np.isnan(margins(statistics(pa.array([text]), stop_words="xx"), config, "xx")["stop_words"][0])
 
 
 def test_letters_that_are_words_are_not_too_short():
@@ -89,11 +88,15 @@ def test_decisions_are_those_of_the_rules_asked_one_by_one(seed):
         for name, (kind, _) in STATISTICS.items()
     }
     index, names = decide(pa.table(columns), CONFIG)
-    inside = margins(columns, CONFIG)
     rules = [rule for name in CONFIG.sets for rule in RULE_SETS[name]]
     assert names == [rule.name for rule in rules]
     for i in range(5):
-        fails = [n for n, rule in enumerate(rules) if inside[rule.name][i] < 0]
+        fails = [
+            n
+            for n, rule in enumerate(rules)
+            for value, bound in [(columns[rule.statistic][i], columns[rule.statistic].dtype.type(rule.threshold))]
+            if (value < bound if rule.at_least else value > bound)
+        ]
         assert index[i] == (fails[0] if fails else -1)
 
 
@@ -108,6 +111,26 @@ def test_thresholds_from_good_texts_let_them_pass():
     assert 0.9 <= np.mean(index < 0) <= 1
 
 
+def test_thresholds_are_derived_for_languages_that_have_none():
+    words = np.concatenate([np.arange(100), np.arange(100), np.full(100, 10), np.full(100, 10), np.full(20, 10)])
+    columns = {name: np.ones(len(words), kind) for name, (kind, _) in STATISTICS.items()}
+    columns |= {"words": words.astype(np.int32), "stop_words": np.full(len(words), -1, np.int32)}
+    languages = ["en"] * 100 + ["sw"] * 100 + ["de"] * 100 + ["zh"] * 100 + ["yo"] * 20
+    rules = {"sets": ["gopher_quality"], "without": ["short_words", "hashes", "bullet_lines", "ellipsis_lines"]}
+    rules |= {"without": [*rules["without"], "ellipses"], "languages": {"de": {"few_words": 20}}}
+    config = parse(RulesConfig, rules | {"derive": {}}, "r")
+    derived, told = with_derived(columns, config, languages)
+    assert told == [{"language": "sw", "documents": 100, "thresholds": {"few_words": [50, 4.0]}}]
+    failed = dict.fromkeys(("en", "sw", "de", "zh", "yo"), 0)
+    for language, reason in zip(languages, decide(columns, derived, languages)[0], strict=True):
+        failed[language] += reason >= 0
+    assert failed == {"en": 50, "sw": 4, "de": 100, "zh": 100, "yo": 20}
+    named = parse(RulesConfig, rules | {"derive": {"languages": ["de", "yo"], "documents": 1, "tail": 0.1}}, "r")
+    derived, told = with_derived(columns, named, languages)
+    assert [row["language"] for row in told] == ["de", "yo"]
+    assert derived.languages == {"de": {"few_words": 20}, "yo": {"few_words": 10}}  # what a recipe names wins
+
+
 def test_every_rule_names_its_statistic_and_source():
     assert all(rule.statistic in STATISTICS and rule.source for rule in RULES.values())
     assert len(RULES) == sum(map(len, RULE_SETS.values())), "names are unique"
@@ -120,6 +143,8 @@ def test_every_rule_names_its_statistic_and_source():
         ({"without": ["few_word"]}, 'no rule is called "few_word". Did you mean "few_words"?'),
         ({"thresholds": {"topgram": 1}}, 'no rule is called "topgram"'),
         ({"languages": {"de": {"stop_word": 1}}}, 'Did you mean "stop_words"?'),
+        ({"derive": {"languages": ["German"]}}, '"German" is no language code'),
+        ({"derive": {"tail": 0}}, "derive.tail"),
     ],
 )
 def test_a_misspelt_name_is_told(data, says):

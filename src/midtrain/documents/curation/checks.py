@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from midtrain.documents.curation.filter import Check, Decision, Watched
 from midtrain.documents.curation.licenses_config import LicenseConfig
 from midtrain.documents.curation.rules_config import RulesConfig
 from midtrain.documents.quality.config import AttributesConfig, LanguageConfig, QualityConfig
-from midtrain.documents.quality.ensemble import decide_quality, threshold_of, with_ensemble
+from midtrain.documents.quality.ensemble import decide_quality, with_ensemble
 from midtrain.documents.quality.languages import (
     CONFIDENCE,
     LANGUAGE,
@@ -26,10 +26,11 @@ from midtrain.documents.quality.languages import (
 from midtrain.documents.quality.scorers import PREFIX, attribute_scores
 
 
-def checks_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[Check]:
+def checks_of(config: CurateConfig, scores: Mapping[str, np.ndarray], thresholds: Sequence[float]) -> list[Check]:
     """The checks that `config` declares: license, language, rules, personal data, quality.
 
-    Quality is decided over the source as a whole (a share of it stays), from its `scores` (see `scores_of`).
+    Quality is decided over the source as a whole (a share of it stays), from its `scores` (see `scores_of`) and the
+    `thresholds` of config.quality.keep (see `ensemble.thresholds_of`).
     """
     checks: list[Check] = []
     if config.licenses is not None:
@@ -42,11 +43,11 @@ def checks_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[Ch
     if config.pii is not None and (kinds := config.pii.kinds("drop")):
         checks.append(Check([f"pii/{kind}" for kind in kinds], partial(_pii, kinds)))
     if config.quality is not None and config.quality.keep:
-        checks.append(Check([], partial(_slice, decide_quality(dict(scores), config.quality))))
+        checks.append(Check([], partial(_slice, decide_quality(scores, config.quality, thresholds))))
     return checks
 
 
-def watched_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[Watched]:
+def watched_of(config: CurateConfig, thresholds: Sequence[float]) -> list[Watched]:
     """The attributes whose distribution is kept for the report, each with the thresholds asked of it."""
     bounds: dict[str, dict[str, float]] = {}
     for rule, threshold in config.rules.rules() if config.rules else []:
@@ -55,9 +56,9 @@ def watched_of(config: CurateConfig, scores: Mapping[str, np.ndarray]) -> list[W
         measured = [name for name, one in config.quality.scorers.items() if not isinstance(one, AttributesConfig)]
         for name in measured:
             bounds[f"{PREFIX}{name}"] = {}
-        for keep in config.quality.keep:
+        for keep, threshold in zip(config.quality.keep, thresholds, strict=True):
             if keep.score in measured:
-                bounds[f"{PREFIX}{keep.score}"] = {"at_least": threshold_of(scores[keep.score], keep)}
+                bounds[f"{PREFIX}{keep.score}"] = {"at_least": threshold}
     if config.languages is not None:
         bounds[CONFIDENCE] = {"at_least": config.languages.at_least}
     return [Watched(column, **limits) for column, limits in bounds.items()]
@@ -70,6 +71,18 @@ def scores_of(config: QualityConfig, attributes: Attributes) -> dict[str, np.nda
     scores = {name.removeprefix(PREFIX): values_N for name, values_N in found.items()}
     scores |= {name: attribute_scores(one, attributes.documents) for name, one in read.items()}
     return with_ensemble({name: scores[name] for name in config.scorers}, config)
+
+
+def with_derived_rules(config: CurateConfig, attributes: Attributes) -> tuple[CurateConfig, list[dict[str, Any]]]:
+    """`config` with thresholds for the languages of this source, where its rules ask to derive them, and what moved."""
+    if config.rules is None or config.rules.derive is None:
+        return config, []
+    names = sorted({rule.statistic for rule, _ in config.rules.rules()})
+    tables = list(attributes.tables([*names, LANGUAGE]))
+    codes = [code for table in tables for code in table[LANGUAGE].to_pylist()]
+    columns = {name: np.concatenate([np.asarray(table[name]) for table in tables]) for name in names}
+    found, told = rules.with_derived(columns, config.rules, codes)
+    return config.model_copy(update={"rules": found}), told
 
 
 def languages_of(config: LanguageConfig, attributes: Attributes) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Which documents the heuristic rules drop, and why; how near each came; thresholds from texts known to be good.
+"""Which documents the heuristic rules drop, and why; and thresholds for a language from documents in it.
 
 Rules are asked of stored statistics, never of text, so this takes a millisecond for a hundred thousand documents and a
 threshold can be tried on a whole corpus. A statistic below zero is unknown (no stop words for a language) and passes:
@@ -8,12 +8,12 @@ no document is dropped for what is not known about it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
-from midtrain.documents.curation.rules_config import Rule, RulesConfig
+from midtrain.documents.curation.rules_config import LANGUAGE_THRESHOLDS, Rule, RulesConfig
 from midtrain.text.stop_words import language_code
 
 Statistics: TypeAlias = pa.Table | Mapping[str, np.ndarray]
@@ -35,38 +35,49 @@ def decide(statistics: Statistics, config: RulesConfig, languages: Languages = "
     return decided, reasons
 
 
-def margins(statistics: Statistics, config: RulesConfig, languages: Languages = "en") -> dict[str, np.ndarray]:
-    """For each rule, float32 [N]: how far inside the threshold each document is; negative where the rule fails.
-
-    In units of the statistic, NaN where it is unknown: what a histogram shows, with the threshold at 0.
-    """
-    columns = _columns(statistics, config)
-    n = _length(statistics)
-    found = {rule.name: np.full(n, np.nan, dtype=np.float32) for rule, _ in config.rules()}
-    for code, rows in _by_language(languages, n):
-        for rule, threshold in config.rules(code):
-            values = columns[rule.statistic][rows]
-            inside = values - values.dtype.type(threshold)
-            found[rule.name][rows] = np.where(values < 0, np.nan, inside if rule.at_least else -inside)
-    return found
-
-
-def thresholds_from(statistics: Statistics, config: RulesConfig, tail: float = 0.05) -> dict[str, float]:
+def thresholds_from(
+    statistics: Statistics, config: RulesConfig, tail: float = 0.05, language: str = ""
+) -> dict[str, float]:
     """A threshold per rule such that at most the share `tail` of these documents fails it.
 
-    `statistics` are of texts of one language that are known to be good; the result goes under `languages` of the
-    config. A published threshold that they already pass stays (FineWeb-2, Penedo et al. 2025, arXiv:2506.20920, section
-    4.3, chooses tails in the same way and keeps the English ones for English).
+    `statistics` are of texts of one language (an ISO 639-1 code). A threshold in force that they already pass stays
+    (FineWeb-2, Penedo et al. 2025, arXiv:2506.20920, section 4.3, chooses tails in the same way and keeps the English
+    ones for English), and so does one that `config` names for the language.
     """
     columns = _columns(statistics, config)
+    named = config.languages.get(language, {})
     moved = {}
-    for rule, threshold in config.rules():
+    for rule, threshold in config.rules(language):
         values = columns[rule.statistic]
         values = values[values >= 0]
-        if len(values) and np.mean(~_passes(values, rule, threshold)) > tail:
+        if rule.name not in named and len(values) and np.mean(~_passes(values, rule, threshold)) > tail:
             share = tail if rule.at_least else 1 - tail
             moved[rule.name] = float(np.quantile(values, share, method="lower" if rule.at_least else "higher"))
     return moved
+
+
+def with_derived(
+    statistics: Statistics, config: RulesConfig, languages: Languages
+) -> tuple[RulesConfig, list[dict[str, Any]]]:
+    """(`config` with the thresholds that `config.derive` asks for, a row for each language that has enough documents).
+
+    A row: language, documents, thresholds: {rule: [before, after]} of those that moved.
+    """
+    assert config.derive is not None
+    asked = config.derive.languages
+    found, told = dict(config.languages), []
+    for code, rows in _by_language(languages, _length(statistics)):
+        own = code in ("", "en") or code in LANGUAGE_THRESHOLDS or code in config.languages
+        if len(rows) < config.derive.documents or (own if asked == "unlisted" else code not in asked):
+            continue
+        mine = {name: values[rows] for name, values in _columns(statistics, config).items()}
+        moved = thresholds_from(mine, config, config.derive.tail, code)
+        before = {rule.name: threshold for rule, threshold in config.rules(code)}
+        found[code] = moved | found.get(code, {})
+        shown = {name: [before[name], after] for name, after in moved.items()}
+        told.append({"language": code, "documents": len(rows), "thresholds": shown})
+    told.sort(key=lambda row: (-row["documents"], row["language"]))
+    return config.model_copy(update={"languages": found}), told
 
 
 def _passes(values: np.ndarray, rule: Rule, threshold: float) -> np.ndarray:

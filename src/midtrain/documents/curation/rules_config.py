@@ -5,15 +5,15 @@ in the order of their application. A recipe names sets, turns single rules off, 
 or for one.
 
 Published thresholds were set on English web text. The length of words means nothing where a letter is a word (Chinese,
-Japanese, Thai ...), so those languages come with thresholds of their own below. `rules.thresholds_from` derives
-thresholds for any language from texts that are known to be good, as FineWeb-2 does.
+Japanese, Thai ...), so those languages come with thresholds of their own below. For any other language `derive` finds
+thresholds in the documents themselves, as FineWeb-2 does.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -84,8 +84,8 @@ RULE_SETS: dict[str, tuple[Rule, ...]] = {
     ),
     "datatrove": (_low("alphabetic_tokens", "alphabetic_tokens", 0.8, "datatrove's reading of " + _A1),),
 }
-"""Every rule, by set. Names are unique over all sets. Where datatrove reads a rule otherwise than its paper, `datatrove`
-holds its reading: it counts punctuation as words, so that 28 % of pieces of novels fail for too few letters."""
+"""Every rule, by set. Names are unique over all sets. Where datatrove reads a rule otherwise than its paper does,
+`datatrove` holds its reading: it counts punctuation as words, and 28 % of pieces of novels fail for too few letters."""
 
 RULES: dict[str, Rule] = {rule.name: rule for rules in RULE_SETS.values() for rule in rules}
 
@@ -111,6 +111,32 @@ def _check_rules(names: Any) -> None:
             raise ValueError(f'no rule is called "{name}".{did_you_mean(name, RULES)}')
 
 
+def _check_code(code: Any) -> None:
+    if not isinstance(code, str) or not re.fullmatch("[a-z]{2,3}", code):
+        raise ValueError(f'"{code}" is no language code; write de for German, yue for Cantonese')
+
+
+class DeriveConfig(Config):
+    """Thresholds for a language from the source's own documents in it: a rule that would drop more than `tail` of them
+    is loosened until it drops no more (the tails of FineWeb-2, Penedo et al. 2025, arXiv:2506.20920, section 4.3)."""
+
+    tail: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.05
+    """The largest share of a language's documents that one rule may drop."""
+    languages: Literal["unlisted"] | tuple[str, ...] = "unlisted"
+    """ISO 639-1 codes, or unlisted: all but English, for which the rules were published, and those that have thresholds
+    of their own (built in, or under `languages` of the rules)."""
+    documents: Annotated[int, Field(gt=0)] = 100
+    """A language with fewer documents keeps the published thresholds: a tail of a handful is not known."""
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _codes(cls, languages: Any) -> Any:
+        languages = [languages] if isinstance(languages, str) and languages != "unlisted" else languages
+        for code in languages if isinstance(languages, (list, tuple)) else ():
+            _check_code(code)
+        return languages
+
+
 class RulesConfig(Config):
     """Heuristic rules on the statistics of a text; the first that fails names the drop."""
 
@@ -123,6 +149,8 @@ class RulesConfig(Config):
     """Thresholds that replace the published ones, by rule."""
     languages: dict[str, dict[str, float]] = Field(default_factory=dict)
     """Thresholds for one language, by ISO 639-1 code and rule; they win over `thresholds`."""
+    derive: DeriveConfig | None = None
+    """Derive thresholds for languages that have none; they win over `thresholds`, and `languages` over them."""
 
     @field_validator("sets")
     @classmethod
@@ -142,8 +170,7 @@ class RulesConfig(Config):
     @classmethod
     def _known_rules_of_languages(cls, languages: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
         for code, thresholds in languages.items():
-            if not re.fullmatch("[a-z]{2,3}", code):
-                raise ValueError(f'"{code}" is no language code; write de for German, yue for Cantonese')
+            _check_code(code)
             _check_rules(thresholds)
         return languages
 

@@ -68,6 +68,11 @@ class Calibration:
                 pools[-1] = [pools[-1][0] + last[0], pools[-1][1] + last[1]]
         return cls(np.array(starts), np.array([good / count for good, count in pools]))
 
+    def reaches(self, share: float) -> float | None:
+        """The lowest score from which on at least `share` of the documents are good; None when no score has so many."""
+        first = int(np.searchsorted(self.shares_S, share))
+        return float(self.scores_S[first]) if first < len(self.shares_S) else None
+
     def __call__(self, scores_N: np.ndarray) -> np.ndarray:
         """float64 [N]: the calibrated probability of each score; below the first step, that of the first."""
         step_N = np.searchsorted(self.scores_S, scores_N, side="right") - 1

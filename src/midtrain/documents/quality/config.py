@@ -178,7 +178,7 @@ class EnsembleConfig(Config):
 
 
 class KeepConfig(Config):
-    """Which documents stay: by a threshold or by a share, one of the two."""
+    """Which documents stay: by a threshold, by a share, or by how good they must be; one of the three."""
 
     score: str
     """A scorer's name, or `ensemble`."""
@@ -186,12 +186,24 @@ class KeepConfig(Config):
     """The lowest score that stays."""
     top_share: Share | None = None
     """The share of the source's documents that stays, the best first; ties at the threshold stay too."""
+    precision: Share | None = None
+    """From the lowest score on at which this share of documents is good, by the calibration on held-out labels; of
+    those that stay a larger share is. The scorer must be one that is fitted here."""
 
     @model_validator(mode="after")
     def _one_rule(self) -> KeepConfig:
-        if (self.at_least is None) == (self.top_share is None):
-            raise ValueError("say either at_least or top_share")
+        if [self.at_least, self.top_share, self.precision].count(None) != 2:
+            raise ValueError("say one of at_least, top_share and precision")
         return self
+
+    @property
+    def asked(self) -> str:
+        """What is asked, in words."""
+        if self.at_least is not None:
+            return f"at least {self.at_least:g}"
+        if self.top_share is not None:
+            return f"the best {self.top_share:.4g}"
+        return f"good with a chance of {self.precision:.4g}"
 
 
 class QualityConfig(Config):
@@ -212,4 +224,15 @@ class QualityConfig(Config):
         for name in [*(keep.score for keep in self.keep), *(self.ensemble.of if self.ensemble else [])]:
             if name not in known or (self.ensemble and name == "ensemble" and name in self.ensemble.of):
                 raise ValueError(f'there is no score "{name}" (known: {", ".join(known)})')
+        for keep in self.keep:
+            if keep.precision is not None and not must_fit(self.scorers.get(keep.score)):
+                raise ValueError(
+                    f'keep.precision asks how good "{keep.score}" is, which only a scorer fitted here knows (`train`, or '
+                    f"closeness); say at_least or top_share"
+                )
         return self
+
+
+def must_fit(config: ScorerConfig | None) -> bool:
+    """Whether a scorer is fitted before it is used, and so measured on held-out labels; None is the ensemble."""
+    return isinstance(config, ClosenessConfig) or getattr(config, "train", None) is not None

@@ -9,10 +9,18 @@ under a reason of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
+from midtrain.core.errors import UserError
 from midtrain.documents.curation.filter import Decision
+from midtrain.documents.quality.calibration import Calibration
 from midtrain.documents.quality.config import EnsembleConfig, KeepConfig, QualityConfig
+
+QUALITY = "quality "
+"""How the reasons of documents begin that go for a score."""
 
 # Shapes: N documents of one source.
 
@@ -43,10 +51,22 @@ def with_ensemble(scores: dict[str, np.ndarray], config: QualityConfig) -> dict[
     return scores | ({"ensemble": ensemble(scores, config.ensemble)} if config.ensemble else {})
 
 
-def threshold_of(scores_N: np.ndarray, keep: KeepConfig) -> float:
-    """The lowest score that stays, over all documents of a source."""
+def thresholds_of(
+    scores: Mapping[str, np.ndarray], config: QualityConfig, fitted: Mapping[str, Mapping[str, Any]]
+) -> list[float]:
+    """The lowest score that stays, for each of `config.keep`, over all documents of a source.
+
+    `fitted` holds what `fit_scorer` said of each scorer. Raises UserError for a precision that a scorer never reaches,
+    or was too little measured to know.
+    """
+    return [_threshold(scores[keep.score], keep, fitted.get(keep.score, {}).get("steps")) for keep in config.keep]
+
+
+def _threshold(scores_N: np.ndarray, keep: KeepConfig, steps: Mapping[str, Sequence[float]] | None) -> float:
     if keep.at_least is not None:
         return keep.at_least
+    if keep.precision is not None:
+        return _calibrated(keep, steps)
     assert keep.top_share is not None
     ordered = np.sort(scores_N[np.isfinite(scores_N)])
     if not len(ordered):
@@ -54,17 +74,36 @@ def threshold_of(scores_N: np.ndarray, keep: KeepConfig) -> float:
     return float(ordered[min(len(ordered) - 1, round(len(ordered) * (1 - keep.top_share)))])
 
 
-def decide_quality(scores: dict[str, np.ndarray], config: QualityConfig) -> Decision:
-    """Which of the N documents of a source go by their scores (see `with_ensemble`), and the first reason why."""
+def _calibrated(keep: KeepConfig, steps: Mapping[str, Sequence[float]] | None) -> float:
+    assert keep.precision is not None
+    if steps is None:
+        raise UserError(
+            f'The scorer "{keep.score}" has no held-out examples of both kinds, so nobody knows from which score on '
+            f"{keep.precision:.0%} of documents are good; add examples, or say at_least or top_share."
+        )
+    calibration = Calibration(np.asarray(steps["scores"]), np.asarray(steps["shares"]))
+    found = calibration.reaches(keep.precision)
+    if found is None:
+        raise UserError(
+            f'The scorer "{keep.score}" never reaches a precision of {keep.precision:.4g}: of its held-out examples with '
+            f"the best scores {calibration.shares_S[-1]:.4g} are good; lower keep.precision, or label more examples."
+        )
+    return found
+
+
+def decide_quality(scores: Mapping[str, np.ndarray], config: QualityConfig, thresholds: Sequence[float]) -> Decision:
+    """Which of the N documents of a source go by their scores (see `with_ensemble`), and the first reason why.
+
+    `thresholds` are those of `thresholds_of`.
+    """
     rows = len(next(iter(scores.values())))
     reason_N = np.full(rows, -1, dtype=np.int16)
     reasons: list[str] = []
-    for keep in config.keep:
-        scores_N, threshold = scores[keep.score], threshold_of(scores[keep.score], keep)
-        rule = f"at least {keep.at_least:g}" if keep.at_least is not None else f"the best {keep.top_share:.4g}"
+    for keep, threshold in zip(config.keep, thresholds, strict=True):
+        scores_N = scores[keep.score]
         for why, failed_N in (
             (f"no score {keep.score}", ~np.isfinite(scores_N)),
-            (f"quality {keep.score} not {rule}", ~(scores_N >= threshold)),
+            (f"{QUALITY}{keep.score} not {keep.asked}", ~(scores_N >= threshold)),
         ):
             reason_N[(reason_N < 0) & failed_N] = len(reasons)
             reasons.append(why)

@@ -34,6 +34,7 @@ from midtrain.documents.quality.config import (
     FastTextTrainingConfig,
     QualityConfig,
     ScorerConfig,
+    must_fit,
 )
 from midtrain.documents.quality.examples import good_ones, heldout, numbers, read_examples
 from midtrain.documents.store import Documents
@@ -87,11 +88,6 @@ class ClosenessScorer:
     def describe(self) -> dict[str, Any]:
         """The model file's digest."""
         return {"kind": "closeness", "digest": file_digest(self.path)}
-
-
-def must_fit(config: ScorerConfig) -> bool:
-    """Whether `fit_scorer` must come before `load_scorer`."""
-    return isinstance(config, ClosenessConfig) or getattr(config, "train", None) is not None
 
 
 def fit_scorer(config: ScorerConfig, folder: Path, source: Callable[[], pa.Array]) -> dict[str, Any]:
