@@ -36,7 +36,8 @@ _CHOICE = re.compile(
 _CLAUSE = re.compile(r"(?:[^\n,.;!?\u3002\uff0c\uff1b\uff01\uff1f]|[,.](?=\d))*")
 _GOES_ON = re.compile(r"\?|\uff1f|, (?:and )?\$?\d")  # a question, or a list of which this was the first
 _SHORT_TAIL = 40  # words: a check of one's answer in a few sentences is never overthinking
-_ONE_CHECK = 60  # characters between phrases that speak of different checks
+_SMALL = 20  # numbers up to here may have been thought in words
+_ONE_CHECK = 25  # characters between phrases that speak of different checks
 
 Value = Fraction | str
 
@@ -49,6 +50,8 @@ class Stated(NamedTuple):
     end: int
     marked: bool
     """By a marker, box or tag, not by a sentence."""
+    said: str
+    """In its own words."""
 
 
 def stated_answers(trace: Trace) -> list[Stated]:
@@ -59,9 +62,9 @@ def stated_answers(trace: Trace) -> list[Stated]:
         for before, answer in zip([None, *marked], marked, strict=False)
         if not before or answer.start >= before.end
     ]
-    known: set[Value] = {answer.value for answer in marked if isinstance(answer.value, str)}
+    known: dict[Value, str] = {answer.value: answer.said for answer in marked if isinstance(answer.value, str)}
     if trace.gold:
-        known.add(value_of(trace.gold))
+        known[value_of(trace.gold)] = trace.gold
     inside = [(answer.start, answer.end) for answer in marked]
     spoken = [
         answer
@@ -88,14 +91,15 @@ def _number(written: str) -> Value:
 def _marked(trace: Trace) -> Iterator[Stated]:
     text = trace.plain
     for match in _markers(trace.lang).finditer(text):
-        value = value_of(match["line"] or match["tag"] or "")
-        if value != "":
-            yield Stated(value, match.start(), match.end(), True)
+        said = match["line"] or match["tag"] or ""
+        if (value := value_of(said)) != "":
+            yield Stated(value, match.start(), match.end(), True, said)
     place = text.find("\\boxed{")
     while place >= 0:
         end = closing_brace(text, place + 6)
         if end:
-            yield Stated(value_of(text[place + 7 : end - 1]), place, end, True)
+            said = text[place + 7 : end - 1]
+            yield Stated(value_of(said), place, end, True, said)
         place = text.find("\\boxed{", end or place + 7)
 
 
@@ -120,7 +124,7 @@ def _markers(lang: str) -> re.Pattern[str]:
     )
 
 
-def _spoken(trace: Trace, known: set[Value]) -> Iterator[Stated]:
+def _spoken(trace: Trace, known: dict[Value, str]) -> Iterator[Stated]:
     """Answers stated in sentences; formulas count as they stand, quotations and code are nobody's word."""
     expressions = [re.compile(STATED[lang]) for lang in dict.fromkeys((trace.lang, "en")) if lang in STATED]
     for expression in expressions:
@@ -129,22 +133,28 @@ def _spoken(trace: Trace, known: set[Value]) -> Iterator[Stated]:
             clause = _CLAUSE.match(trace.plain, match.end())
             if clause is None or _NOT_STATED.search(before) or _GOES_ON.match(trace.plain, clause.end()):
                 continue
-            value = _spoken_value(clause[0], known)
+            value = _spoken_value(clause[0], known, trace.prompt)
             if value is not None:
-                yield Stated(value, match.start(), clause.end(), False)
+                yield Stated(value, match.start(), clause.end(), False, clause[0])
 
 
-def _spoken_value(clause: str, known: set[Value]) -> Value | None:
-    low = clause.strip(" \t*:$\\()").lower()
-    if _VAGUE.search(low) or not low:
+def _spoken_value(clause: str, known: dict[Value, str], prompt: str) -> Value | None:
+    said = clause.strip(" \t*:$\\()")
+    if not said or _VAGUE.search(said.lower()):
         return None
     value = value_of(clause.rpartition("=")[2])
-    if isinstance(value, Fraction):
+    if isinstance(value, Fraction) or value in known:
         return value
-    choice = _CHOICE.match(low)
-    if value in known or (choice and choice[0] not in ("a", "e")):
-        return value if value in known else choice[0].strip("()") if choice else None
-    return None
+    choice = _CHOICE.match(said.lower())
+    alike = any(_shape(said) == _shape(text) for value, text in known.items() if isinstance(value, str))
+    if alike and (len(said) == 1 or not said.isalpha() or said[0].isupper() or said in prompt):
+        return value
+    return choice[0].strip("()") if choice and choice[0] not in ("a", "e") else None
+
+
+def _shape(text: str) -> list[tuple[bool, bool, bool]]:
+    """How the words of a text look: a name, a letter, a word."""
+    return [(word[0].isupper(), word.isalpha(), len(word) == 1) for word in text.strip(" .$*").split()]
 
 
 class Course(NamedTuple):
@@ -154,8 +164,10 @@ class Course(NamedTuple):
     final: Stated | None
     """The answer given: the last one marked after the thought; the first one of a solution without a thought, because
     what a base model writes after it is another problem (see verify/answer.py)."""
+    right: Value | None
+    """The gold answer where it is known, otherwise the one given."""
     found: int | None
-    """Where the right answer (the gold one, or the one given) was first stated and the reasoning could have ended."""
+    """Where the right answer was first stated and the reasoning could have ended."""
 
 
 def course(trace: Trace) -> Course:
@@ -163,7 +175,7 @@ def course(trace: Trace) -> Course:
     answers = stated_answers(trace)
     given = [answer for answer in answers if answer.start >= trace.summary[0]] or answers
     final = _given(given, first=trace.thought is None)
-    right = right_value(trace, final)
+    right = value_of(trace.gold) if trace.gold else final.value if final else None
     start, end = trace.reasoning
     places = [answer.end for answer in answers if answer.value == right and start <= answer.start < end]
     phrases = checks(trace.lang)
@@ -175,12 +187,7 @@ def course(trace: Trace) -> Course:
             if results and results[-1] == right:
                 places.append(check.start())
                 break
-    return Course(answers, final, min(places) if places else None)
-
-
-def right_value(trace: Trace, final: Stated | None) -> Value | None:
-    """The gold answer where it is known, otherwise the one given."""
-    return value_of(trace.gold) if trace.gold else final.value if final else None
+    return Course(answers, final, right, min(places) if places else None)
 
 
 def _given(answers: list[Stated], first: bool) -> Stated | None:
@@ -192,11 +199,10 @@ def _given(answers: list[Stated], first: bool) -> Stated | None:
 def changed(trace: Trace, config: TracesConfig, way: Course) -> Iterator[Defect]:
     """The answer was found and then left; or one after another was tried; or the summary gives another."""
     inside = [answer for answer in way.answers if trace.reasoning[0] <= answer.start < trace.reasoning[1]]
-    right = right_value(trace, way.final)
     values = [answer.value for answer in inside]
-    if right in values:
-        after = inside[values.index(right) + 1 :]
-        left = [answer for answer in after if answer.value != right]
+    if way.right in values:
+        after = inside[values.index(way.right) + 1 :]
+        left = [answer for answer in after if answer.value != way.right]
         if left:
             note = "times another answer was stated after it was found"
             yield Defect(Reason.ANSWER_CHANGED, len(left), left[0].start, left[0].end, note)
@@ -217,13 +223,10 @@ def _inconsistent(trace: Trace, final: Stated, inside: list[Stated]) -> Iterator
     thought = _FRACTION.sub(r"\1/\2", trace.text[start:end]).replace("$", " ")
     numbers = [_number(match[0]) for match in _NUMBER.finditer(thought)]
     value = final.value
-    if (
-        isinstance(value, Fraction)
-        and value.denominator == 1
-        and value > 20
-        and len(numbers) > 2
-        and value not in numbers
-    ):
+    if not isinstance(value, Fraction) or value.denominator > 1 or value <= _SMALL or value in numbers:
+        return
+    if numbers and isinstance(numbers[-1], Fraction) and numbers[-1] >= 10 ** (len(str(value)) - 1):
+        # it ends in a number of that size; a scratchpad that works digit by digit does not
         yield Defect(Reason.INCONSISTENT, 1.0, final.start, final.end, "the answer stands nowhere in the thought")
 
 
@@ -234,8 +237,7 @@ def lingering(trace: Trace, config: TracesConfig, way: Course) -> Iterator[Defec
     start, end = trace.reasoning
     if trace.thought is None:  # the final statement of a solution without tags is its summary, not a restatement
         end = max((answer.start for answer in way.answers if answer.start >= way.found), default=way.found)
-    right = right_value(trace, way.final)
-    restated = [answer for answer in way.answers if way.found < answer.start < end and answer.value == right]
+    restated = [answer for answer in way.answers if way.found < answer.start < end and answer.value == way.right]
     checked = checks_between(trace, way.found, end)
     count = max(checked, len(restated))
     if count > config.rechecks:

