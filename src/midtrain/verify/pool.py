@@ -21,6 +21,7 @@ from midtrain.verify.cache import VerdictCache
 from midtrain.verify.children import Children
 from midtrain.verify.claims import Claim, judge_here
 from midtrain.verify.verdict import Outcome, Verdict
+from midtrain.verify.verifiers.protocol import Judgement
 
 LONGEST = {"answer": 20_000, "completion": 1_000_000}
 """Characters, by what a verifier reads: no final answer is longer than a page, no completion than a novel."""
@@ -88,7 +89,10 @@ class Pool:
         quick = verifier.quick_judge()
         if quick:
             start = time.perf_counter()
-            judgement = quick(claim.answer, claim.gold, claim.arguments)
+            try:
+                judgement = quick(claim.answer, claim.gold, claim.arguments)
+            except Exception as error:  # a gold answer that cannot be read, or a defect: not the answer's fault
+                judgement = Judgement(Outcome.INFRA_ERROR, f"{verifier.name}: {type(error).__name__}: {error}")
             if judgement:
                 outcome, cause, details, isolation = judgement
                 return Verdict(outcome, cause, time.perf_counter() - start, isolation, details)

@@ -13,6 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from midtrain.verify.verdict import Outcome
+from midtrain.verify.verifiers import quantities
 from midtrain.verify.verifiers.protocol import PASSED, Judgement
 
 _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
@@ -31,7 +32,12 @@ def exact(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
 
 
 def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
-    """The same value, compared exactly as a fraction: 0.50 is 1/2. A fraction is an answer only where gold is one."""
+    """The same value, compared exactly as a fraction: 0.50 is 1/2. A fraction is an answer only where gold is one.
+
+    With `unit` or `tolerance` among the arguments it is a quantity; see `quantities.judge`.
+    """
+    if arguments.get("unit") or arguments.get("tolerance"):
+        return quantities.judge(answer, gold, arguments)
     if _REVERSING.search(answer):
         return Judgement(Outcome.UNPARSEABLE, "control characters")
     found = [match[0] for match in _NUMBER.finditer(answer.replace("\u2212", "-"))]
@@ -51,7 +57,12 @@ def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
 
 
 def choice(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
-    """One of `arguments["options"]`, in any case, first in the answer and the only one ("Yes, it is" is yes)."""
+    """One of `arguments["options"]`, in any case, first in the answer and the only one ("Yes, it is" is yes).
+
+    Options by letter, {"A": "Paris", "B": "Rome"}, are named by letter, by text or by both; gold is the letter.
+    """
+    if isinstance(arguments["options"], Mapping):
+        return _lettered(answer, gold, arguments["options"])
     options = [option.casefold() for option in arguments["options"]]
     if gold.casefold() not in options:
         raise ValueError(f"the gold answer {gold!r} is not among the options")
@@ -64,3 +75,30 @@ def choice(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
     if not answer.casefold().startswith(tuple(named)):
         return Judgement(Outcome.UNPARSEABLE, "the option does not come first")
     return PASSED if named == {gold.casefold()} else Judgement(Outcome.FAIL, "another option")
+
+
+def _lettered(answer: str, gold: str, options: Mapping[str, str]) -> Judgement:
+    """ "B", "(b)", "B. Rome" or "Rome"; a letter beside another option's text is no answer."""
+    if gold not in options:
+        raise ValueError(f"the gold answer {gold!r} is not among the options")
+    text = answer.replace("$", "")
+    for _ in range(2):  # \boxed{\text{B}}
+        text = re.sub(r"\\(?:boxed|text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
+    match = re.fullmatch(r"\s*\(?\s*(\w)\s*(?:[).:]|$|(?=\s))[).:]*\s*(.*?)[\s.]*", text, re.DOTALL)
+    letters = {letter.casefold(): letter for letter in options}
+    texts = {_folded(option): letter for letter, option in options.items()}
+    by_text = texts.get(_folded(text))
+    by_letter = letters.get(match[1].casefold()) if match else None
+    if match and by_letter and match[2]:
+        beside = texts.get(_folded(match[2]))
+        if beside != by_letter:
+            by_letter = None if beside is None else ""
+    named = by_text or by_letter
+    if not named:
+        cause = "the letter and the text disagree" if by_letter == "" else "not one of the options"
+        return Judgement(Outcome.UNPARSEABLE, cause)
+    return PASSED if named == gold else Judgement(Outcome.FAIL, "another option")
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(" .")

@@ -1,11 +1,11 @@
 """Mathematical equivalence: is the answer the same object as the gold answer, however it is written?
 
     gold, answer --latex.plain--> structure --same--> pairs of values --> equal?
-                                                      exact fractions here (`quick`), computer algebra in a child (`full`)
+                                             fractions here (`quick`), computer algebra in a child (`full`)
 
 Structure is compared as structure (see `structure`) and only single values are computed. A decimal is exactly itself:
 0.333 is not 1/3, unless the problem gives a `tolerance`. What is equal without being a result ("24 + 11" where the
-gold answer is the number 35) is no answer, since repeating the question must earn nothing; a fraction, a root or a power
+gold answer is the number 35) is no answer, since repeating the question must earn nothing; a fraction, a root, a power
 is one. A percent sign or a unit may be left out on either side, but two different units are different answers, and a
 percent sign is left out only where the number is above 1 (0.5 is not 0.5%).
 """

@@ -35,6 +35,7 @@ _REWRITES = [
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\(?:mathrm|mathbf|mathit|boldsymbol|textit)\s*\{([^{}]*)\}", r"\1"),
         (r"\\(?:textbf|textrm|mbox)\s*\{", r"\\text{"),
+        (r"\\text\s*\{\s*([-+]?[0-9][0-9.,/]*)\s*\}", r"\1"),
         (r"\\(?:leqslant|leq|le)(?![A-Za-z])", "<="),
         (r"\\(?:geqslant|geq|ge)(?![A-Za-z])", ">="),
         (r"\\lt(?![A-Za-z])", "<"),

@@ -17,6 +17,26 @@ _ALL = (
         runs="child",
         quick="equivalence:quick",
     ),
+    Verifier("set", "collections:unordered", "the same numbers or words, in any order"),
+    Verifier("list", "collections:ordered", "the same numbers or words, in the same order"),
+    Verifier("interval", "collections:interval", "the same set of numbers, as intervals or inequalities"),
+    Verifier("json", "formats:json_value", "JSON that fits a schema", reads="completion", runs="child"),
+    Verifier(
+        "format", "formats:keeps_rules", "text that keeps rules of form", reads="completion", runs="child", seconds=30.0
+    ),
+    Verifier("smt", "smt:smt", "a status, model or value that Z3 agrees with", runs="child", seconds=20.0),
+    Verifier(
+        "code", "code:code", "a program that passes hidden tests", reads="completion", runs="sandbox", seconds=120.0
+    ),
+    Verifier("steps", "steps:steps", "every step of the solution holds, and its answer is right", reads="completion"),
+    Verifier(
+        "proof",
+        "proof:proof",
+        "a proof that Lean or Coq accepts",
+        reads="completion",
+        runs="sandbox",
+        seconds=60.0,
+    ),
 )
 
 VERIFIERS: dict[str, Verifier] = {verifier.name: verifier for verifier in _ALL}

@@ -25,7 +25,7 @@ _NOT_NAMES = ("\\frac", "\\sqrt", "\\pi", "\\infty", "\\emptyset", "e", "i")
 _TUPLE_OF_NAMES = re.compile(r"\(\s*[A-Za-z](?:_\w)?(?:\s*,\s*[A-Za-z](?:_\w)?)+\s*\)")
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _UNIT = re.compile(r"(.*?[0-9})])\s*\\text\s*\{([^{}]*)\}(?:\s*\^\s*\{?([0-9])\}?)?")
-_DEGREES = re.compile(r"(.*[0-9}])\s*\^\s*\{?\s*\\circ\s*\}?")
+_DEGREES = re.compile(r"([-+0-9.,/\s]+|-?\\frac\s*\{[^{}]*\}\s*\{[^{}]*\})\s*\^\s*\{?\s*\\circ\s*\}?")
 _MATRIX = re.compile(r"\\begin\{[pbB]?matrix\}(.*)\\end\{[pbB]?matrix\}", re.DOTALL)
 _INEQUALITY = re.compile(r"<=|>=|<|>")
 _FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
@@ -148,6 +148,8 @@ def _whole(text: str) -> Node:
         return Node("set")
     if text.startswith(r"\{") and text.endswith(r"\}") and _encloses(text[1:]):
         return _set(text[2:-2])
+    if text[0] == "{" and _encloses(text):  # a group of LaTeX, or a set as Python writes it
+        return _set(text[1:-1]) if len(_split(text[1:-1], ",")) > 1 else _whole(text[1:-1])
     if text[0] in "([" and _encloses(text):
         parts = _split(text[1:-1], ",")
         if len(parts) > 1:
