@@ -12,10 +12,14 @@ from midtrain.core.config import Config, Size
 class ProblemsConfig(Config):
     """A set of distinct generated problems, the same for the same settings."""
 
-    families: Literal["all"] | list[str] = "all"
-    """The families to draw from, or "all": every family that has problems in the split."""
+    families: str | Annotated[list[str], Field(min_length=1)] = "primer"
+    """Families and sets of families by name, such as [algebra, addition]; "all" is every one. Of a set, those are taken
+    that have problems in the split and a language asked for. The default, "primer", is what models of under a million
+    parameters learn something of; a larger one gets more from "all"."""
+    languages: list[str] = Field(default=["en"], min_length=1)
+    """The languages to tell the problems in; a family is told in those of them that it has."""
     count: Annotated[Size, Field(ge=1)]
-    """How many problems, shared evenly by the families and their difficulties."""
+    """How many problems, shared evenly by the families, their difficulties and languages."""
     seed: int = 0
     """Another seed draws other problems, in another order, from the same side of the split."""
     split: Literal["train", "evaluation"] = "train"

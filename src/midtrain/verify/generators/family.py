@@ -8,8 +8,8 @@ there are. Some numbers name no problem (5 - 9 among natural numbers); they give
 **What is held out.** Problems are split by a hash of their canonical operands: what the answer is computed from, in an
 order that does not matter to it (3 + 5 and 5 + 3 are one), without wording (template, names in a story, what is
 counted). One in eight goes to evaluation. The salt is frozen: no seed, count or difficulty moves a problem across.
-Beyond that, some families are held out whole (`splits` lacks "train": predecessor, largest_of_three, middle_item), and
-every family has templates that no training problem uses. So an evaluation can ask for new operands in known words, for
+Beyond that, some families are held out whole (`splits` lacks "train": predecessor, lcm, grid_paths, ...), and every
+family has templates that no training problem uses. So an evaluation can ask for new operands in known words, for
 new words, and for a task never trained.
 """
 
@@ -89,6 +89,13 @@ class Family:
     canonical: Callable[[Operands], Operands] = lambda operands: operands
     """What the split hashes; by default the operands as they are."""
     splits: tuple[str, ...] = ("train", "evaluation")
+    langs: tuple[str, ...] = ("en",)
+    """The languages it can be told in; a problem's side of the split is the same in all of them."""
+
+    def in_language(self, lang: str) -> Family:
+        """The family as it is told in `lang`, one of `langs`."""
+        assert lang in self.langs, (self.name, lang)
+        return self
 
     def size(self, difficulty: int) -> int:
         """How many numbers name problems at `difficulty`."""
