@@ -13,7 +13,8 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,24 +43,35 @@ def export(
     the folder already holds something or the disk refuses.
     """
     path = Path(path)
+    with new_folder(path) as making:
+        _write(model, tokenizer, making, dtype)
+        if training_state is not None:
+            (making / TRAINING_STATE).write_text(json.dumps(dict(training_state), indent=1) + "\n")
+        if moments is not None:
+            stored = {name: m.detach().to("cpu", torch.float32).contiguous() for name, m in moments.items()}
+            save_file(stored, making / MOMENTS, metadata={"format": "pt"})
+    return path
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write a model into; it takes the place `path` when the block ends well, and goes when not.
+
+    Raises UserError when `path` already holds something or the disk refuses.
+    """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path} already holds something; choose a new folder for the export.")
+        raise UserError(f"{path} already holds something; choose a new folder.")
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         making = path.parent / f".exporting-{path.name}-{uuid.uuid4().hex[:8]}"
         try:
-            _write(model, tokenizer, making, dtype)
-            if training_state is not None:
-                (making / TRAINING_STATE).write_text(json.dumps(dict(training_state), indent=1) + "\n")
-            if moments is not None:
-                stored = {name: m.detach().to("cpu", torch.float32).contiguous() for name, m in moments.items()}
-                save_file(stored, making / MOMENTS, metadata={"format": "pt"})
+            making.mkdir()
+            yield making
             _fsync(making)
             os.replace(making, path)
             fsync_directory(path.parent)
         finally:
             shutil.rmtree(making, ignore_errors=True)
-    return path
 
 
 def _write(model: PreTrainedModel, tokenizer: Tokenizer, folder: Path, dtype: torch.dtype) -> None:
