@@ -35,6 +35,8 @@ _CHOICE = re.compile(
 )
 _CLAUSE = re.compile(r"(?:[^\n,.;!?\u3002\uff0c\uff1b\uff01\uff1f]|[,.](?=\d))*")
 _GOES_ON = re.compile(r"\?|\uff1f|, (?:and )?\$?\d")  # a question, or a list of which this was the first
+_BRACE = re.compile(r"\\[{}]|[{}]|\n[ \t]*\n")
+_LONGEST_BOX = 500
 _SHORT_TAIL = 40  # words: a check of one's answer in a few sentences is never overthinking
 _SMALL = 20  # numbers up to here may have been thought in words
 _ONE_CHECK = 25  # characters between phrases that speak of different checks
@@ -104,9 +106,9 @@ def _marked(trace: Trace) -> Iterator[Stated]:
 
 
 def closing_brace(text: str, opened: int) -> int:
-    """The place after the brace that closes the one at `opened`; 0 when there is none before a blank line."""
+    """The place after the brace closing that at `opened`; 0 where a blank line or 500 characters come first."""
     depth = 0
-    for match in re.compile(r"\\[{}]|[{}]|\n[ \t]*\n").finditer(text, opened):
+    for match in _BRACE.finditer(text, opened, opened + _LONGEST_BOX):
         depth += {"{": 1, "}": -1}.get(match[0], 0)
         if match[0].startswith("\n"):
             return 0
@@ -220,13 +222,15 @@ def _inconsistent(trace: Trace, final: Stated, inside: list[Stated]) -> Iterator
             yield Defect(Reason.INCONSISTENT, 1.0, final.start, final.end, "the thought's last answer is another")
         return
     start, end = trace.reasoning
-    thought = _FRACTION.sub(r"\1/\2", trace.text[start:end]).replace("$", " ")
-    numbers = [_number(match[0]) for match in _NUMBER.finditer(thought)]
-    value = final.value
-    if not isinstance(value, Fraction) or value.denominator > 1 or value <= _SMALL or value in numbers:
+    value, thought = final.value, trace.text[start:end]
+    if not isinstance(value, Fraction) or value.denominator > 1 or value <= _SMALL:
         return
-    if numbers and isinstance(numbers[-1], Fraction) and numbers[-1] >= 10 ** (len(str(value)) - 1):
-        # it ends in a number of that size; a scratchpad that works digit by digit does not
+    if re.search(rf"(?<![\d.]){value}(?!\d)", thought):  # read all numbers only of those that do not write it plainly
+        return
+    written = _FRACTION.sub(r"\1/\2", thought).replace("$", " ")
+    numbers = [_number(match[0]) for match in _NUMBER.finditer(written)]
+    large = bool(numbers) and isinstance(last := numbers[-1], Fraction) and last >= 10 ** (len(str(value)) - 1)
+    if value not in numbers and large:  # a scratchpad that works digit by digit ends in smaller numbers
         yield Defect(Reason.INCONSISTENT, 1.0, final.start, final.end, "the answer stands nowhere in the thought")
 
 

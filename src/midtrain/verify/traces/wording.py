@@ -78,18 +78,16 @@ def hedging(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
 
 def mixing(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
     """Letters of other scripts as a share, and switches of language, within a sentence or by the sentence."""
-    text = trace.prose
     native = set(_OWN.get(trace.lang, "").split())
-    foreign = _foreign_runs(trace, native)
-    if foreign:
-        letters = sum(map(len, _WORD.findall(text)))
-        share = sum(end - start for start, end in foreign) / max(letters, 1)
+    aside = blank(_BRACKETED, trace.prose)
+    switches = _foreign_runs(trace, aside, native)
+    if switches:
+        letters = sum(map(len, _WORD.findall(trace.prose)))
+        share = sum(end - start for start, end in switches) / max(letters, 1)
         if share > config.foreign_characters:
             note = "of the letters are of another script"
-            yield Defect(Reason.LANGUAGE_MIXING, round(share, 3), *foreign[0], note)
+            yield Defect(Reason.LANGUAGE_MIXING, round(share, 3), *switches[0], note)
             return
-    aside = blank(_BRACKETED, text) if foreign or native else text
-    switches = [span for span in foreign if aside[span[0] : span[1]].strip()]
     if native and trace.lang != "el":
         prompt = trace.prompt.lower()
         switches += [m.span() for m in _LATIN_WORDS.finditer(aside) if m[0].lower() not in prompt]
@@ -100,11 +98,11 @@ def mixing(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
         yield Defect(Reason.LANGUAGE_MIXING, len(switches), *min(switches), note)
 
 
-def _foreign_runs(trace: Trace, native: set[str]) -> list[tuple[int, int]]:
-    """Where words of scripts stand that neither the trace's language nor its question uses."""
+def _foreign_runs(trace: Trace, text: str, native: set[str]) -> list[tuple[int, int]]:
+    """Where words of scripts stand in `text` that neither the trace's language nor its question uses."""
     runs = []
     familiar: dict[str, bool] = {}
-    for match in _FOREIGN.finditer(trace.prose):
+    for match in _FOREIGN.finditer(text):
         name = next(name for name, letters in _SCRIPTS.items() if letters.match(match[0]))
         if name not in familiar:  # a question's alpha does not make Greek words expected
             asked = name != "Greek" and _SCRIPTS[name].search(trace.prompt) is not None
