@@ -79,6 +79,8 @@ HERE = [
     ("35", "24 + 11 = 35", "pass"),
     ("35", "24 + 11 = 36", "fail"),
     ("5", "2 3", "unparseable"),
+    ("12", "1 2", "unparseable"),
+    ("12", "(" * 500 + "12" + ")" * 500, "unparseable"),
     ("5 \\text{ cm}", "5", "pass"),
     ("5 \\text{ cm}", "5 \\text{ m}", "fail"),
     ("90^\\circ", "90", "pass"),

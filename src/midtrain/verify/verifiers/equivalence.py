@@ -19,7 +19,7 @@ from fractions import Fraction
 from typing import Any
 
 from midtrain.verify.verdict import Outcome
-from midtrain.verify.verifiers.latex import NoAnswer, final, plain, refuse_bombs
+from midtrain.verify.verifiers.latex import NoAnswer, alike, final, plain, refuse_bombs
 from midtrain.verify.verifiers.protocol import PASSED, Judgement
 from midtrain.verify.verifiers.rationals import rational
 from midtrain.verify.verifiers.structure import Node, parse
@@ -44,14 +44,14 @@ class Values(ABC):
 
     def equal(self, gold: str, answer: str, is_result: bool) -> bool:
         """Whether two values are equal; `is_result`: the answer is claimed as a result, not as a step towards one."""
-        if "".join(gold.split()) == "".join(answer.split()):
+        if alike(gold, answer):
             return True
         wanted, given = rational(gold), rational(answer)
         if wanted is not None and given is not None:
             return within(given, wanted, self._tolerance) or _percent_left_out(gold, answer, wanted, given)
         if wanted is not None and is_result and _CALCULATION.search(answer):
             raise NoAnswer("a calculation, not its result")
-        if re.search(r"[0-9]\s+[0-9]", answer):
+        if re.search(r"(?<![_0-9])[0-9]+\s+[0-9]", answer):
             raise NoAnswer("two numbers side by side")
         for text in (gold, answer):
             refuse_bombs(text)
@@ -176,7 +176,7 @@ def _same_relation(gold: Node, answer: Node, values: Values) -> bool:
     if one.text != other.text:
         return False
     pairs = [(node.items[0].text, node.items[1].text) for node in sides]
-    if ["".join(side.split()) for side in pairs[0]] == ["".join(side.split()) for side in pairs[1]]:
+    if all(map(alike, *pairs)):
         return True
     for side in (*pairs[0], *pairs[1]):
         refuse_bombs(side)

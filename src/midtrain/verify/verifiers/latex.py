@@ -31,7 +31,9 @@ _REWRITES = [
         (r"\\(?:left|right|bigl|bigr|Bigl|Bigr|biggl|biggr|big|Big|displaystyle|textstyle|limits)(?![A-Za-z])", ""),
         (r"(?<=[0-9])(?:\\[,;:!]|\{,\}|\\ )(?=[0-9]{3}(?![0-9]))", ","),
         (r"\\!", ""),
-        (r"\\[,;:> ]|~|\\(?:quad|qquad)(?![A-Za-z])", " "),
+        (r"\\mathrm\s*\{(?:[~\s]+([A-Za-z]+)|([A-Za-z]{2,}))\s*\}", r"\\text{\1\2}"),  # a unit
+        (r"(?<!\\)\\[,;:> ]|~|\\(?:quad|qquad)(?![A-Za-z])", " "),
+        (r"\\log_\{?e(?![A-Za-z])\}?", r"\\ln "),
         (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
         (r"\\(?:mathrm|mathbf|mathit|boldsymbol|textit)\s*\{([^{}]*)\}", r"\1"),
         (r"\\(?:textbf|textrm|mbox)\s*\{", r"\\text{"),
@@ -58,7 +60,7 @@ _REWRITES = [
     )
 ]
 _BOMB = re.compile(
-    r"[0-9]\)?\}?\s*!\s*!|[0-9]{4,}\s*!|[)}]\s*!"  # factorials of factorials, of large and of computed numbers
+    r"[0-9]\)?\}?\s*!\s*!|[0-9]{4,}\s*!|[({][^A-Za-z(){}]*[)}]\s*!"  # factorials of large and of computed numbers
     r"|[0-9)}]\s*\^\s*[{(]?\s*-?\s*[0-9]{5,}"  # a number to a power of five digits
     r"|[0-9)}]\s*\^\s*[{(]?\s*-?\s*[0-9.]+\s*\)?\s*\^"  # towers of numbers
     r"|\\binom\s*\{[0-9]{5,}|[0-9]{201,}"
@@ -82,7 +84,7 @@ def final(completion: str, lang: str = "en") -> str:
         if not end:
             raise NoAnswer("an unterminated box")
         boxes.append(rest[1:end])
-    if len({_squeezed(box) for box in boxes}) > 1:
+    if len({_unspaced(box) for box in boxes}) > 1:
         raise NoAnswer("several different boxes")
     found = boxes[0] if boxes else final_answer(completion, lang=lang) if "\n" in completion.strip() else completion
     return found.strip()
@@ -96,6 +98,8 @@ def plain(text: str) -> str:
         raise NoAnswer("control characters")
     if any(c.isnumeric() and not c.isascii() and c not in _UNICODE for c in text):
         raise NoAnswer("digits of another script")
+    if _depth(text) > _DEEPEST:
+        raise NoAnswer("too deeply nested")
     text = text.replace(r"\$", "").replace("$", " ").replace(r"\(", " ").replace(r"\)", " ")
     text = re.sub(r"\\\[|\\\]|\*\*", " ", text)
     text = "".join(_UNICODE.get(c, c) for c in text)
@@ -106,14 +110,23 @@ def plain(text: str) -> str:
 
 
 def refuse_bombs(text: str) -> None:
-    """Raise NoAnswer for what would take a computer algebra system for ever: towers, huge factorials, deep nesting."""
-    depth = 0
-    for c in text:
-        depth += (c in "({[") - (c in ")}]")
-        if depth > _DEEPEST:
-            raise NoAnswer("too deeply nested")
+    """Raise NoAnswer for what would take a computer algebra system for ever: towers of powers and huge factorials."""
     if _BOMB.search(text):
         raise NoAnswer("too large to compute", Outcome.TIMEOUT)
+
+
+def alike(one: str, other: str) -> bool:
+    """Whether two texts differ in spaces alone, none of them between two digits."""
+    return _unspaced(one) == _unspaced(other)
+
+
+def _depth(text: str) -> int:
+    """How deep the deepest bracket is."""
+    depth = deepest = 0
+    for c in text:
+        depth += (c in "({[") - (c in ")}]")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _closing(text: str) -> int:
@@ -128,5 +141,5 @@ def _closing(text: str) -> int:
     return 0
 
 
-def _squeezed(text: str) -> str:
-    return "".join(text.split())
+def _unspaced(text: str) -> str:
+    return re.sub(r"(?<![0-9])\s+|\s+(?![0-9])", "", text)
