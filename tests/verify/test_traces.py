@@ -75,6 +75,7 @@ CLEAN = {
     "a fraction in the summary": ("en", thinking("The answer is \\frac{3}{4}.", "Answer: 3/4"), "3/4"),
     "a scratchpad of digits": ("en", thinking("6 + 9 = 15, carry 1\n3 + 0 + 1 = 4"), None),
     "fourteen ones": ("en", "1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1 = 14\nAnswer: 14", "14"),
+    "headings": ("en", "\n".join(f"Next number:\nit is {n}." for n in range(12)) + "\nAnswer: 11", "11"),
     "a cycle": ("en", "red, blue, red, blue, red, blue, red, blue, red\nAnswer: red", "red"),
     "names and loans of other languages": (
         "en",

@@ -39,6 +39,7 @@ _BRACE = re.compile(r"\\[{}]|[{}]|\n[ \t]*\n")
 _LONGEST_BOX = 500
 _SHORT_TAIL = 40  # words: a check of one's answer in a few sentences is never overthinking
 _SMALL = 20  # numbers up to here may have been thought in words
+_ENDING = 200  # characters at the end of a thought that say what it came to
 _ONE_CHECK = 25  # characters between phrases that speak of different checks
 
 Value = Fraction | str
@@ -225,12 +226,11 @@ def _inconsistent(trace: Trace, final: Stated, inside: list[Stated]) -> Iterator
     value, thought = final.value, trace.text[start:end]
     if not isinstance(value, Fraction) or value.denominator > 1 or value <= _SMALL:
         return
-    if re.search(rf"(?<![\d.]){value}(?!\d)", thought):  # read all numbers only of those that do not write it plainly
+    if re.search(rf"(?<![\d.])(?:{value}|{int(value):,})(?!\d)", thought):
         return
-    written = _FRACTION.sub(r"\1/\2", thought).replace("$", " ")
-    numbers = [_number(match[0]) for match in _NUMBER.finditer(written)]
-    large = bool(numbers) and isinstance(last := numbers[-1], Fraction) and last >= 10 ** (len(str(value)) - 1)
-    if value not in numbers and large:  # a scratchpad that works digit by digit ends in smaller numbers
+    numbers = [_number(match[0]) for match in _NUMBER.finditer(thought[-_ENDING:].replace("$", " "))]
+    if numbers and isinstance(last := numbers[-1], Fraction) and last >= 10 ** (len(str(value)) - 1):
+        # it ends in a number of that size; a scratchpad that works digit by digit ends in a smaller one
         yield Defect(Reason.INCONSISTENT, 1.0, final.start, final.end, "the answer stands nowhere in the thought")
 
 

@@ -37,10 +37,9 @@ def repetition(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
 
 
 def _sentences(trace: Trace, config: TracesConfig) -> tuple[int, int, int, str] | None:
-    text = trace.plain.lower() if len(trace.plain.lower()) == len(trace.plain) else trace.plain
-    places = [match.span() for match in _SENTENCES.finditer(text)]
-    sentences = [text[start:end].strip() for start, end in places]
-    kept = [i for i, sentence in enumerate(sentences) if len(sentence) >= _SHORTEST and any(map(str.isalpha, sentence))]
+    places = [match.span() for match in _SENTENCES.finditer(trace.plain)]
+    sentences = [trace.plain[start:end].strip().lower() for start, end in places]
+    kept = [i for i, sentence in enumerate(sentences) if len(sentence) >= _SHORTEST and _is_prose(sentence)]
     if not kept or len(kept) < config.sentences_in_a_row:
         return None
     counts = Counter(sentences[i] for i in kept)
@@ -57,6 +56,11 @@ def _sentences(trace: Trace, config: TracesConfig) -> tuple[int, int, int, str] 
                 return k - begin, places[kept[begin]][0], places[kept[k - 1]][1], "one sentence or line in a row"
             begin = k
     return None
+
+
+def _is_prose(sentence: str) -> bool:
+    """Not a row of numbers or a rule, and not a heading or a speaker's name ("Step:", "ANTONY:"), which come back."""
+    return sentence[-1] != ":" and any(map(str.isalpha, sentence))
 
 
 def _words(trace: Trace, config: TracesConfig) -> tuple[int, int, int, str] | None:
