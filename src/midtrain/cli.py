@@ -26,6 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+problems_app = typer.Typer(help="Make, show and export problems with exact answers.", no_args_is_help=True)
+app.add_typer(problems_app, name="problems", rich_help_panel=None)
+
 RecipePath = Annotated[Path, typer.Argument(help="The recipe file (YAML).", metavar="RECIPE")]
 RunFolder = Annotated[Path, typer.Argument(help="The run's folder, such as runs/quickstart.", metavar="RUN")]
 Set = Annotated[
@@ -169,6 +172,22 @@ def stop(folder: RunFolder) -> None:
 
 
 @app.command()
+def remix(
+    folder: RunFolder,
+    weights: Annotated[
+        list[str], typer.Argument(help="The new mixture: a share for each source.", metavar="SOURCE=SHARE")
+    ],
+) -> None:
+    """Ask a running recipe to go on with other mixture weights from its next block.
+
+    Example: midtrain remix runs/quickstart code=0.5 problems=0.3 documentation=0.2
+    """
+    from midtrain.recipe.run import remix_run
+
+    _print(remix_run(folder, weights))
+
+
+@app.command()
 def report(folder: RunFolder, json: Json = False) -> None:
     """Write the report of a finished run again, and say where it is.
 
@@ -214,9 +233,105 @@ def export(
 
     Example: midtrain export runs/quickstart ./better-base
     """
-    from midtrain.recipe.run import export_model
+    from midtrain.recipe.export import export_model
 
     _print(export_model(folder, to, arm, seed))
+
+
+@app.command()
+def verify(
+    answers: Annotated[Path, typer.Argument(help="Answers, a JSON object a line: completion, problem (or gold, ...).")],
+    problems: Annotated[Path | None, typer.Option(help="The problems they answer (JSON lines).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where each answer's verdict is written (JSON lines).")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that judge (default: one for each CPU).", min=1)
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="A file that remembers verdicts between runs.")] = None,
+    allow_unsafe: Annotated[
+        bool, typer.Option("--allow-unsafe", help="Run programs even where this machine cannot isolate them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Judge a file of answers: a verdict for each, and a table of causes.
+
+    Example: midtrain verify answers.jsonl --problems problems.jsonl --out verdicts.jsonl
+    """
+    _quiet(json)
+    from midtrain.verify.check_file import check_file
+    from midtrain.verify.pool import Pool
+    from midtrain.verify.show import tally_text
+
+    with Pool(workers=workers, cache=cache, allow_unsafe=allow_unsafe) as pool:
+        tally = check_file(answers, problems, out, pool)
+    _print(jsonlib.dumps(tally.to_json(), indent=1) if json else tally_text(tally, str(out) if out else None))
+
+
+@problems_app.command()
+def make(
+    out: Annotated[Path, typer.Argument(help="Where they are written (JSON lines; .gz packs them).", metavar="FILE")],
+    count: Annotated[str, typer.Option(help="How many, such as 10k.")] = "1k",
+    family: Annotated[list[str] | None, typer.Option(help="A family (repeatable; default: all).")] = None,
+    lang: Annotated[list[str] | None, typer.Option(help="A language (repeatable; default: en).")] = None,
+    difficulty: Annotated[list[int] | None, typer.Option(help="1, 2 or 3 (repeatable; default: all).")] = None,
+    split: Annotated[str, typer.Option(help="train or evaluation; no operands are on both sides.")] = "train",
+    wording: Annotated[str, typer.Option(help="seen, or held_out (for evaluation).")] = "seen",
+    seed: Annotated[int, typer.Option(help="Another seed draws other problems.")] = 0,
+    steps: Annotated[bool, typer.Option(help="With worked solutions.")] = True,
+) -> None:
+    """Make problems with exact answers and worked solutions.
+
+    Example: midtrain problems make problems.jsonl --count 10k --family add --lang sw
+    """
+    from midtrain.verify.make import make_file
+
+    asked = {"families": family, "languages": lang, "difficulty": difficulty}
+    given = {"count": count, "split": split, "wording": wording, "seed": seed, "steps": steps}
+    written = make_file(out, given | {name: value for name, value in asked.items() if value})
+    _print(f"{written:,} problems are in {out}")
+
+
+@problems_app.command()
+def show(
+    family: Annotated[
+        str | None, typer.Argument(help="A family, or a file of problems (default: lists families).")
+    ] = None,
+    count: Annotated[int, typer.Option(help="How many problems.", min=1)] = 3,
+    lang: Annotated[str | None, typer.Option(help="The language.")] = None,
+    json: Json = False,
+) -> None:
+    """List the families of problems, or show some of one family or file.
+
+    Example: midtrain problems show story_boxes --count 5
+    """
+    from midtrain.verify.files import problem_row
+    from midtrain.verify.generate import families
+    from midtrain.verify.make import samples
+    from midtrain.verify.show import families_text, problems_text
+
+    if family is None:
+        known = families()
+        facts = {name: {"description": one.description, "verifier": one.verifier} for name, one in known.items()}
+        _print(jsonlib.dumps(facts, indent=1) if json else families_text(known.values()))
+        return
+    shown = samples(family, count, lang)
+    rows = [problem_row(problem) for problem in shown]
+    _print(jsonlib.dumps(rows, indent=1, ensure_ascii=False) if json else problems_text(shown))
+
+
+@problems_app.command(name="export")
+def export_problems(
+    problems: Annotated[Path, typer.Argument(help="A file of problems.")],
+    to: Annotated[Path, typer.Argument(help="Where to write (JSON lines; .gz packs them).", metavar="FILE")],
+    form: Annotated[str, typer.Option(help="text, chat, or steps (right and wrong, for process rewards).")] = "text",
+    seed: Annotated[int, typer.Option(help="Draws where wrong solutions go wrong.")] = 0,
+) -> None:
+    """Write problems in a form that other tools read.
+
+    Example: midtrain problems export problems.jsonl steps.jsonl --form steps
+    """
+    from midtrain.verify.make import export_file
+
+    _print(f"{export_file(problems, form, to, seed):,} rows are in {to}")
 
 
 @app.command()

@@ -8,14 +8,17 @@ import torch
 
 from midtrain.core.errors import UserError
 from midtrain.evaluation import exact_match
-from midtrain.evaluation.config import EvaluationConfig, ProblemSetConfig
+from midtrain.evaluation.config import EvaluationConfig, ProblemFileConfig, ProblemSetConfig
 from midtrain.evaluation.evaluate import evaluate
 from midtrain.evaluation.exact_match import judge_problems, score_problems, score_solutions
+from midtrain.evaluation.problem_sets import file_digests, problems_of
 from midtrain.evaluation.scores import summarize, write_scores
 from midtrain.generation.request import Completion
 from midtrain.models.load import init_model
 from midtrain.models.tokenizer import train_tokenizer
+from midtrain.verify.files import write_problems
 from midtrain.verify.generate import generate as generate_problems
+from midtrain.verify.problem import Problem
 from midtrain.verify.verdict import Outcome, Verdict
 
 torch.set_num_threads(1)
@@ -74,14 +77,50 @@ def test_an_answer_cut_by_the_token_budget_is_not_an_answer(monkeypatch, problem
 def test_a_failing_checker_is_never_a_wrong_answer(monkeypatch, problems):
     answering(monkeypatch, ["Answer: 1"] * 6)
 
-    def verify(problem, completion, form, truncated):
-        broken = problem.id == problems[2].id
-        return Verdict(Outcome.INFRA_ERROR if broken else Outcome.TIMEOUT, "no space")
+    def check_all(pool, claims):
+        for place, _ in enumerate(claims):
+            yield Verdict(Outcome.INFRA_ERROR if place == 2 else Outcome.TIMEOUT, "no space")
 
-    monkeypatch.setattr(exact_match, "verify", verify)
+    monkeypatch.setattr(exact_match.Pool, "check_all", check_all)
     scores = judge_problems(None, None, problems, CONFIG, "problems/add")
     assert [row["value"] for row in scores.rows] == [0] * 5
     assert scores.excluded == [{"capability": "problems/add", "item": problems[2].id, "cause": "no space"}]
+
+
+def test_problems_of_a_file_are_asked_and_judged_alike(monkeypatch, problems, tmp_path):
+    path = tmp_path / "problems.jsonl.gz"
+    write_problems(problems, path)
+    config = ProblemFileConfig(read=str(path), count=4, max_new_tokens=8)
+    read = list(problems_of(config))
+    assert read == problems[:4]
+    asked = answering(monkeypatch, [problem.solution() for problem in read])
+    assert [row["value"] for row in judge_problems(None, None, read, config, "p").rows] == [1] * 4
+    assert [request.prompt for request in asked] == [problem.prompt_text() for problem in read]
+    digests = file_digests({"own": config, "made": CONFIG})
+    assert list(digests) == ["own"]
+    write_problems(problems[:1], path)
+    assert file_digests({"own": config}) != digests
+    with pytest.raises(UserError, match=r"evaluation.problems.own.read: there is no file"):
+        file_digests({"own": ProblemFileConfig(read=str(tmp_path / "none.jsonl"))})
+
+
+def test_a_program_is_asked_for_without_a_marker(monkeypatch):
+    problem = Problem(
+        prompt="Write f.",
+        gold="def f():\n    return 1",
+        verifier="code",
+        arguments={"entry_point": "f", "calls": [[[], 1]]},
+        parts={"question": "Write f.", "answer": None, "passage": None},
+        family="file",
+        difficulty=1,
+        split="evaluation",
+        group="file:1",
+    )
+    asked = answering(monkeypatch, [problem.gold])
+    judge_problems(None, None, [problem], CONFIG, "p")
+    assert asked[0].prompt == "Write f.\n"
+    assert asked[0].sampling.stop == ()
+    assert problem.text() == "Write f.\ndef f():\n    return 1"
 
 
 def test_a_chat_is_asked_as_a_chat(monkeypatch, problems):

@@ -10,14 +10,16 @@ import time
 
 import pytest
 import torch
+import yaml
 
 from midtrain.core.artifact import Artifact
 from midtrain.core.errors import CheckFailed, UserError
 from midtrain.core.run import Journal, lock_file
+from midtrain.recipe.export import export_model
 from midtrain.recipe.graph import build_graph
 from midtrain.recipe.inspect import inspect_step
 from midtrain.recipe.load import load_recipe
-from midtrain.recipe.run import Outcome, run_recipe, run_status, write_report_again
+from midtrain.recipe.run import Outcome, remix_run, run_recipe, run_status, write_report_again
 
 STAGES = ("anneal", "longer")
 
@@ -57,6 +59,41 @@ def test_an_export_opens_in_plain_transformers_with_the_new_rope(small_run):
     assert model.config.max_position_embeddings == 128
     assert model.config.rope_parameters["rope_theta"] == 20000
     assert AutoTokenizer.from_pretrained(folder)("the model")["input_ids"]
+
+
+def test_a_model_is_taken_out_with_a_card_that_says_what_it_is_worth(small_run, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    out, outcome = small_run
+    said = export_model(out, tmp_path / "model", "control", 1)
+    assert said == f"The model is at {tmp_path / 'model'}"
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "model").config.max_position_embeddings == 128
+    card = (tmp_path / "model" / "README.md").read_text()
+    front = yaml.safe_load(card.split("---")[1])
+    assert front == {
+        "base_model": "a model initialised at random",
+        "library_name": "transformers",
+        "tags": ["midtrain"],
+    }
+    assert "The control" in card
+    for name, row in outcome.scores["capabilities"].items():
+        assert f"| {name} |" in card
+        if row["metric"] == "bits_per_byte":
+            assert f"{row['control']:.3f}" in card
+    assert "name: small" in card.split("```yaml")[1]
+    with pytest.raises(UserError, match="exists already"):
+        export_model(out, tmp_path / "model", "ours", 0)
+    with pytest.raises(UserError, match="the seeds"):
+        export_model(out, tmp_path / "other", "ours", 7)
+
+
+def test_a_remix_must_be_shares_that_sum_to_one(small_run):
+    out, _ = small_run
+    assert remix_run(out, ["old=0.5", "new=0.5"]) == f"Nothing is being trained in {out}."
+    with pytest.raises(UserError, match="sum to 0.8"):
+        remix_run(out, ["old=0.5", "new=0.3"])
+    with pytest.raises(UserError, match='"old" is not a share'):
+        remix_run(out, ["old", "new=1"])
 
 
 def test_running_again_does_nothing(small_run, small_recipe):

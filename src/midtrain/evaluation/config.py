@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
@@ -27,13 +27,11 @@ class BitsPerByteConfig(Config):
     """Tokens in one forward pass; changes the speed and nothing else."""
 
 
-class ProblemSetConfig(ProblemsConfig):
-    """Problems solved by greedy generation: the capability `problems/NAME`, a share of right answers."""
+class AskingConfig(Config):
+    """How a problem is put to a model."""
 
-    split: Literal["evaluation"] = "evaluation"
-    """Always the evaluation families and operands, on which nothing is trained."""
     form: Literal["text", "chat"] = "text"
-    """How a problem is put: as the text a base model continues, or as a user's message."""
+    """As the text a base model continues, or as a user's message."""
     max_new_tokens: int = Field(default=128, ge=1)
     """Where an answer is cut."""
     answer_bits: bool = True
@@ -41,13 +39,29 @@ class ProblemSetConfig(ProblemsConfig):
     before the first answer is right."""
 
 
+class ProblemSetConfig(ProblemsConfig, AskingConfig):
+    """Generated problems solved by greedy generation: the capability `problems/NAME`, a share of right answers."""
+
+    split: Literal["evaluation"] = "evaluation"
+    """Always the evaluation families and operands, on which nothing is trained."""
+
+
+class ProblemFileConfig(AskingConfig):
+    """Problems of a file, solved and judged in the same way."""
+
+    read: str
+    """JSON lines with prompt, gold and verifier (and what that verifier needs); .gz is unpacked."""
+    count: Annotated[Size, Field(ge=1)] | None = None
+    """Only this many, the first ones; all when not given."""
+
+
 class EvaluationConfig(Config):
     """What is measured on the parent, the control and the result."""
 
     bits_per_byte: BitsPerByteConfig | None = BitsPerByteConfig()
     """Held-out documents; null measures none."""
-    problems: dict[str, ProblemSetConfig] = Field(default={})
-    """Sets of problems, by name."""
+    problems: dict[str, ProblemSetConfig | ProblemFileConfig] = Field(default={})
+    """Sets of problems, generated or of a file, by name."""
 
     def measured(self, sources: list[str]) -> list[str]:
         """Which of `sources` are scored in bits per byte; raises ValueError naming one that does not exist."""

@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 
 from midtrain.evaluation.bits_per_byte import TokenSequence, score_sequences
-from midtrain.evaluation.config import ProblemSetConfig
+from midtrain.evaluation.config import ProblemFileConfig, ProblemSetConfig
+from midtrain.evaluation.problem_sets import problems_of
 from midtrain.evaluation.scores import score_row
 from midtrain.generation.local import generate
 from midtrain.generation.request import Request, Sampling
 from midtrain.models.chat import render
 from midtrain.models.tokenizer import Tokenizer
-from midtrain.verify.generate import generate as generate_problems
-from midtrain.verify.judge import verify
+from midtrain.verify.claims import claim_of
+from midtrain.verify.pool import Pool
 from midtrain.verify.problem import Form, Problem
+
+ProblemSet = ProblemSetConfig | ProblemFileConfig
 
 
 @dataclass(frozen=True)
@@ -37,10 +40,10 @@ class ProblemScores:
 
 
 def score_problems(
-    model: Any, tokenizer: Tokenizer, config: ProblemSetConfig, capability: str, *, batch_tokens: int = 8192
+    model: Any, tokenizer: Tokenizer, config: ProblemSet, capability: str, *, batch_tokens: int = 8192
 ) -> ProblemScores:
     """Generate, complete and judge the problems of `config`; with `answer_bits` also score their solutions."""
-    problems = list(generate_problems(config))
+    problems = list(problems_of(config))
     scores = judge_problems(model, tokenizer, problems, config, capability)
     if config.answer_bits:
         rows = score_solutions(model, tokenizer, problems, config.form, f"{capability} (bpb)", batch_tokens)
@@ -49,13 +52,18 @@ def score_problems(
 
 
 def judge_problems(
-    model: Any, tokenizer: Tokenizer, problems: Sequence[Problem], config: ProblemSetConfig, capability: str
+    model: Any, tokenizer: Tokenizer, problems: Sequence[Problem], config: ProblemSet, capability: str
 ) -> ProblemScores:
     """One row per judged problem: value 1 or 0; the settings hold the prompt and the outcome."""
     completions = generate(model, tokenizer, [_request(problem, config) for problem in problems])
+    claims = [
+        claim_of(problem, completion.text, config.form, truncated=completion.finish == "length")
+        for problem, completion in zip(problems, completions, strict=True)
+    ]
+    with Pool() as pool:
+        verdicts = list(pool.check_all(claims))
     scores = ProblemScores([], [])
-    for problem, completion in zip(problems, completions, strict=True):
-        verdict = verify(problem, completion.text, config.form, truncated=completion.finish == "length")
+    for problem, completion, verdict in zip(problems, completions, verdicts, strict=True):
         if not verdict.judged:
             scores.excluded.append({"capability": capability, "item": problem.id, "cause": verdict.cause})
             continue
@@ -86,9 +94,9 @@ def score_solutions(
     ]
 
 
-def _request(problem: Problem, config: ProblemSetConfig) -> Request:
+def _request(problem: Problem, config: ProblemSet) -> Request:
     # Without steps the answer is the rest of the prompt's last line, so a line break ends it.
-    stop = () if problem.steps or config.form == "chat" else ("\n",)
+    stop = () if problem.steps or problem.wants_all or config.form == "chat" else ("\n",)
     sampling = Sampling(max_tokens=config.max_new_tokens, stop=stop)
     if config.form == "chat":
         return Request(messages=problem.messages()[:-1], sampling=sampling)

@@ -19,6 +19,7 @@ from midtrain.core.steps import Step
 from midtrain.documents.curation.config import CurateConfig
 from midtrain.documents.decontamination.config import DecontaminateConfig, ItemsConfig
 from midtrain.documents.deduplication.config import DeduplicateConfig
+from midtrain.evaluation.problem_sets import file_digests
 from midtrain.recipe import make_curation
 from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 
@@ -89,9 +90,14 @@ def _matches(recipe: DocumentsConfig, config: DecontaminateConfig) -> Step:
         "problems": {name: one.model_dump(mode="json") for name, one in problems.items()},
         "identity": [make_curation.items_identity(one) for one in files],
     }
+    digests = file_digests(problems)
+    if digests:
+        asked["files"] = digests
     needs = [f"documents/{name}" for name in recipe.sources]
     needs += [f"filter/{name}" for name in recipe.annotated_sources()]
-    make = partial(make_curation.make_matches, config, problems, list(recipe.sources))
+    curation = {name: recipe.curation_of(name) for name in recipe.sources}
+    asked["hidden"] = make_curation.hidden_asked(curation)
+    make = partial(make_curation.make_matches, config, problems, curation)
     return Step("matches", 1, asked, tuple(needs), make)
 
 
@@ -110,8 +116,10 @@ def _duplicates(recipe: DocumentsConfig, config: DeduplicateConfig) -> Step:
         assert curation is not None, "checked by the schema"
         assert curation.quality is not None, "checked by the schema"
         scorers[name] = curation.quality.scorers[str(config.quality)]
-    make = partial(make_curation.make_duplicates, config, names, scorers)
-    return Step("duplicates", 2, config.model_dump(mode="json"), tuple(needs), make)
+    curated = {name: recipe.curation_of(name) for name in names}
+    make = partial(make_curation.make_duplicates, config, curated, scorers)
+    asked = config.model_dump(mode="json") | {"hidden": make_curation.hidden_asked(curated)}
+    return Step("duplicates", 2, asked, tuple(needs), make)
 
 
 def _curated(recipe: DocumentsConfig, name: str) -> Step:

@@ -10,6 +10,7 @@
     train/<arm>/seed-<n>/<stage>  a Run
     export/<arm>/seed-<n>         a Hugging Face folder, proven equal to the trained model
     evaluate/parent, evaluate/<arm>/seed-<n>
+    merge/...                     one more arm made of the others, where the recipe merges (see merge_graph.py)
     scores                        every capability: parent, control, ours, intervals, guard, target
     report                        one HTML file
 
@@ -25,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from midtrain.core.steps import Step, Steps
+from midtrain.evaluation.problem_sets import file_digests
 from midtrain.recipe import make_data, make_evidence, make_models
 from midtrain.recipe.curation_graph import curation_steps, documents_name
+from midtrain.recipe.merge_graph import merge_steps
 from midtrain.recipe.schema import DocumentsConfig, ProblemSourceConfig, RecipeConfig
 from midtrain.tokens.config import PackingConfig
 from midtrain.training.config import StageConfig
@@ -155,16 +158,19 @@ def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, Stag
 
 def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
     evaluation = _dump(recipe.evaluation)
+    digests = file_digests(recipe.evaluation.problems)
+    if digests:
+        evaluation = evaluation | {"files": digests}
     heldout = tuple(f"heldout/{name}" for name in measured_sources(recipe))
     models = {"evaluate/parent": "base"}
     for arm in recipe.arms():
         models |= {f"evaluate/{arm}/seed-{seed}": f"export/{arm}/seed-{seed}" for seed in recipe.seeds}
     context = max(stage.context for stage in recipe.stages.values())
     steps = []
+    asked = {"evaluation": evaluation, "context": context}
     for name, model in models.items():
         make = partial(make_evidence.evaluate_model, recipe)
         needs = tuple(dict.fromkeys(("tokenizer", "base", model, *heldout)))
-        asked = {"evaluation": evaluation, "context": context}
         aliases = {} if model == "base" else {model: "model"}
         steps.append(Step(name, 1, asked, needs, make, aliases=aliases))
     judged = {
@@ -180,6 +186,8 @@ def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
             everything += [f"train/{arm}/seed-{seed}/{stage}" for stage in stages] + [f"export/{arm}/seed-{seed}"]
         for stage in stages.values():
             everything += [packed_name(name, stage) for name in stage.mixture.source_names()]
-    needs = tuple(dict.fromkeys(["base", *everything, *models, "scores"]))
-    report = Step("report", 2, {"recipe": _dump(recipe)}, needs, partial(make_evidence.make_report, recipe))
-    return [*steps, scores, report]
+    merged = merge_steps(recipe, asked, heldout)
+    needs = tuple(dict.fromkeys(["base", *everything, *models, "scores", *(step.name for step in merged)]))
+    shown = _dump(recipe, None if recipe.merge else {"merge"})
+    report = Step("report", 2, {"recipe": shown}, needs, partial(make_evidence.make_report, recipe))
+    return [*steps, scores, *merged, report]

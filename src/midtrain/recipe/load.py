@@ -147,7 +147,7 @@ def absolute_paths(data: dict[str, Any], folder: Path) -> None:
     for source in sources.values() if isinstance(sources, dict) else ():
         if isinstance(source, dict):
             _absolute_reads(source, folder)
-    for part in ("curate", "decontaminate"):
+    for part in ("curate", "decontaminate", "evaluation"):
         _absolute_reads(data.get(part), folder)
 
 

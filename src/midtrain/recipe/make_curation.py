@@ -6,6 +6,7 @@ Rooms are imported when a step is made, as everywhere in the recipe, so that nam
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from midtrain.documents.curation.attributes import Attributes
+    from midtrain.documents.curation.masking import Masking
     from midtrain.documents.curation.reasons import Reasons
     from midtrain.documents.decontamination.items import Item
     from midtrain.documents.decontamination.review import Verdicts
@@ -71,6 +73,13 @@ def verdicts_asked(config: DecontaminateConfig) -> dict[str, Any]:
     path = None if config.verdicts is None else Path(config.verdicts).expanduser()
     known = None if path is None else file_digest(path) if path.is_file() else "none yet"
     return {"drop": list(config.drop), "verdicts": known}
+
+
+def hidden_asked(curation: Mapping[str, CurateConfig | None]) -> dict[str, Any]:
+    """By source, the personal data that samples and excerpts must not show; sources that hide nothing are left out."""
+    pii = {name: config.pii for name, config in curation.items() if config is not None and config.pii is not None}
+    found = {name: [*one.kinds("mask"), *one.kinds("drop")] for name, one in pii.items()}
+    return {name: [*kinds, pii[name].reserved_ips] for name, kinds in found.items() if kinds}
 
 
 # ---- makers
@@ -138,9 +147,13 @@ def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str,
 
 
 def make_matches(
-    config: DecontaminateConfig, problems: dict[str, Any], sources: list[str], draft: Draft, inputs: dict[str, Artifact]
+    config: DecontaminateConfig,
+    problems: dict[str, Any],
+    curation: Mapping[str, CurateConfig | None],
+    draft: Draft,
+    inputs: dict[str, Artifact],
 ) -> None:
-    """Look for evaluation items in the documents of all sources, among what their filters kept."""
+    """Look for evaluation items in the documents of all sources (each with its curation), among what filters kept."""
     import pyarrow.parquet as pq
 
     from midtrain.documents.curation.filter import read_reasons
@@ -151,11 +164,11 @@ def make_matches(
     items = _items(config, problems)
     index = Index.build(items, config)
     among = {}
-    for name in sources:
+    for name in curation:
         filtered = inputs.get(f"filter/{name}")
         kept_N = None if filtered is None else read_reasons(filtered.path).reason_N < 0
         among[name] = Documents(inputs[f"documents/{name}"].path), kept_N
-    found = search(index, among, _work(draft))
+    found = search(index, among, _work(draft), _hidden(curation))
     pq.write_table(found, draft.path / FOUND)
     (draft.path / ITEMS).write_text(json.dumps(items))
     draft.counts.update(items=len(items), matches=len(found))
@@ -179,7 +192,7 @@ def make_contamination(config: DecontaminateConfig, draft: Draft, inputs: dict[s
 
 def make_duplicates(
     config: DeduplicateConfig,
-    names: list[str],
+    curation: Mapping[str, CurateConfig | None],
     scorers: dict[str, ScorerConfig],
     draft: Draft,
     inputs: dict[str, Artifact],
@@ -190,12 +203,14 @@ def make_duplicates(
     from midtrain.documents.deduplication.near import cluster
     from midtrain.documents.deduplication.substring import save_spans
 
-    kept = {}
+    kept, names, hidden = {}, list(curation), _hidden(curation)
     for name in names:
         (draft.path / name).mkdir()
         kept[name] = _reasons(name, inputs[f"documents/{name}"], inputs[f"filter/{name}"], inputs).decision.reason_N < 0
     if config.near is not None:
-        collections = [_collection(name, config, scorers.get(name), kept[name], inputs) for name in names]
+        collections = [
+            _collection(name, config, scorers.get(name), kept[name], hidden.get(name), inputs) for name in names
+        ]
         clusters = cluster(collections, config, _work(draft))
         for name in names:
             pq.write_table(clusters.dropped[name], draft.path / name / NEAR)
@@ -203,7 +218,7 @@ def make_duplicates(
         draft.counts.update(candidates=clusters.candidates, clusters=clusters.clusters)
         draft.facts.update(biggest=clusters.biggest, shares=clusters.shares())
     if config.substring is not None:
-        for name, found in _passages(config, kept, draft, inputs).items():
+        for name, found in _passages(config, kept, hidden, draft, inputs).items():
             save_spans(found, draft.path / name)
             draft.counts[f"passages {name}"] = len(found.rows_K)
             draft.counts[f"passage bytes {name}"] = int((found.ends_K - found.starts_K).sum())
@@ -214,7 +229,7 @@ def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str
     import pyarrow.parquet as pq
 
     from midtrain.documents.curation.apply import apply
-    from midtrain.documents.curation.measures import Masking
+    from midtrain.documents.curation.masking import hiding, masking
     from midtrain.documents.deduplication.substring import SPANS, load_spans
 
     reasons = _reasons(name, inputs["documents"], inputs.get("filter"), inputs)
@@ -225,12 +240,7 @@ def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str
             reasons.near_duplicates(pq.read_table(folder / NEAR))
         if (folder / SPANS).exists():
             cuts = load_spans(folder)
-    rewrite = hide = None
-    if config.pii is not None:
-        masked, dropped = config.pii.kinds("mask"), config.pii.kinds("drop")
-        rewrite = Masking(masked, config.pii.reserved_ips) if masked else None
-        hide = Masking((*masked, *dropped), config.pii.reserved_ips)
-    label = f"curated {name}"
+    rewrite, hide, label = masking(config.pii), hiding(config.pii), f"curated {name}"
     apply(reasons.documents, reasons.decision, draft, cuts=cuts, rewrite=rewrite, hide=hide, label=label)
 
 
@@ -265,8 +275,21 @@ def _reasons(name: str, documents: Artifact, filtered: Artifact | None, inputs: 
     return reasons
 
 
+def _hidden(curation: Mapping[str, CurateConfig | None]) -> dict[str, Masking]:
+    """Of each source that says something about personal data, what masks it where documents are shown."""
+    from midtrain.documents.curation.masking import hiding
+
+    found = {name: hiding(config.pii) for name, config in curation.items() if config is not None}
+    return {name: hide for name, hide in found.items() if hide is not None}
+
+
 def _collection(
-    name: str, config: DeduplicateConfig, scorer: ScorerConfig | None, kept_N: Any, inputs: dict[str, Artifact]
+    name: str,
+    config: DeduplicateConfig,
+    scorer: ScorerConfig | None,
+    kept_N: Any,
+    hide: Masking | None,
+    inputs: dict[str, Artifact],
 ) -> Collection:
     """A source for the search for near-duplicates; what goes already is like no other document."""
     import numpy as np
@@ -295,11 +318,16 @@ def _collection(
         texts=texts_of(attributes.documents),
         quality_N=quality_N,
         heldout_N=np.array([split == "heldout" for split in split_N]),
+        hide=hide.texts if hide is not None else None,
     )
 
 
 def _passages(
-    config: DeduplicateConfig, kept: dict[str, Any], draft: Draft, inputs: dict[str, Artifact]
+    config: DeduplicateConfig,
+    kept: dict[str, Any],
+    hidden: Mapping[str, Masking],
+    draft: Draft,
+    inputs: dict[str, Artifact],
 ) -> dict[str, Spans]:
     """The repeated passages to cut, by source."""
     import numpy as np
@@ -313,7 +341,7 @@ def _passages(
         for path, rows in Documents(inputs[f"documents/{name}"].path).slices():
             keep = work / f"keep-{name}-{path.stem}.npy"
             np.save(keep, kept_N[rows])
-            shards.append(Shard(name, path.absolute(), keep))
+            shards.append(Shard(name, path.absolute(), keep, hidden.get(name)))
             starts.append(rows.start)
     found: dict[str, list[Spans]] = {name: [] for name in kept}
     for shard, start, folder in zip(shards, starts, find_repeats(shards, config, work), strict=True):
@@ -325,11 +353,11 @@ def _passages(
 def _items(config: DecontaminateConfig, problems: dict[str, Any]) -> list[Item]:
     """The evaluation items: of the recipe's own problems, and of files."""
     from midtrain.documents.decontamination.items import items_of, read_items
-    from midtrain.verify.generate import generate
+    from midtrain.evaluation.problem_sets import problems_of
 
     items = []
     for name, settings in problems.items():
-        rows = [{"id": problem.id, **problem.parts} for problem in generate(settings)]
+        rows = [{"id": problem.id, **problem.parts} for problem in problems_of(settings)]
         items += items_of(rows, f"problems/{name}")
     for one in config.against:
         if isinstance(one, ItemsConfig):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 from midtrain.core.artifact import Artifact, write_atomically
 from midtrain.core.errors import CheckFailed, UserError, disk_errors
 from midtrain.core.progress import say
-from midtrain.core.run import Journal, is_locked, lock_file, request_stop
+from midtrain.core.run import Journal, is_locked, lock_file, request_remix, request_stop
 from midtrain.core.steps import Steps, StepState
 from midtrain.recipe.graph import build_documents_graph, build_graph
 from midtrain.recipe.load import dump_recipe, load_documents
@@ -203,26 +203,27 @@ def stop_run(folder: Path) -> str:
     return f"Nothing that can be stopped is running in {folder}."
 
 
-def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
-    """Copy the exported model of one arm and seed to the new folder `to`; returns a sentence."""
-    recipe, graph = open_run(folder)
-    seed = recipe.seeds[0] if seed is None else seed
-    name = f"export/{arm}/seed-{seed}"
-    found = {state.step.name: state for state in graph.states()}.get(name)
-    if found is None:
-        raise UserError(f"There is no {name}; the arms are {', '.join(recipe.arms())} and the seeds {recipe.seeds}.")
-    if not found.done:
-        raise UserError(f"{name} has not been made yet; run: midtrain run {folder / _RECIPE} --out {folder}")
-    if to.exists():
-        raise UserError(f"{to} exists already; name a new folder.")
-    artifact = Artifact.open(found.path)
-    artifact.verify()
-    making = to.with_name(f".exporting-{to.name}")
-    with disk_errors(to):
-        shutil.rmtree(making, ignore_errors=True)
-        shutil.copytree(artifact.path / "model", making)
-        os.replace(making, to)
-    return f"The model is at {to}"
+def remix_run(folder: Path, shares: Sequence[str]) -> str:
+    """Ask what is being trained in `folder` to go on with other weights ("source=share"); returns a sentence."""
+    weights = dict(_share(text) for text in shares)
+    if abs(sum(weights.values()) - 1) > 1e-6:
+        raise UserError(f"The shares sum to {sum(weights.values()):g}; make them sum to 1.")
+    for step in run_status(folder)["steps"]:
+        if step["state"] == "running":
+            request_remix(step["path"], weights)
+            return f"Asked {step['step']} to go on with the new weights from its next block; its journal will say so."
+    return f"Nothing is being trained in {folder}."
+
+
+def _share(text: str) -> tuple[str, float]:
+    source, _, share = text.partition("=")
+    try:
+        value = float(share)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UserError(f'"{text}" is not a share; write a source and its share, such as code=0.5.')
+    return source, value
 
 
 def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:

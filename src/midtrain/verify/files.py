@@ -1,8 +1,8 @@
 """Problems and answers in files: JSON lines, one object each, plain or gzipped (.gz).
 
-A problem's line holds what `Problem` holds; `prompt`, `gold` and `verifier` are enough. An answer's line holds
-`completion` and either `problem` (the id of a problem in a problems file) or the problem itself beside it. Whatever a
-line lacks is one sentence with its number; nothing is skipped in silence.
+A problem's line holds what `Problem` holds; `prompt`, `gold` and `verifier` are enough, and `id` may be any name. An
+answer's line holds `completion` and either `problem` (an id of a problems file) or the problem itself beside it.
+Whatever a line lacks is one sentence with its number; nothing is skipped in silence.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def write_problems(problems: Iterable[Problem], path: Path) -> int:
 
 def read_answers(path: Path, problems: Path | None) -> Iterator[Answer]:
     """The answers of a file, in order, each with its problem, from its own line or from the file `problems`."""
-    known = {problem.id: problem for problem in read_problems(problems)} if problems else {}
+    known = _by_id(problems) if problems else {}
     for where, row in _rows(path):
         _known(row, (*_ANSWER_FIELDS, *_PROBLEM_FIELDS), where)
         if not isinstance(row.get("completion"), str):
@@ -105,6 +105,16 @@ def read_answers(path: Path, problems: Path | None) -> Iterator[Answer]:
             mend = f"is not in {problems}" if problems else "needs a file of problems; name it with --problems"
             raise UserError(f"{where}: the problem {row['problem']!r} {mend}.")
         yield Answer(problem, row["completion"], form, bool(row.get("truncated", False)))
+
+
+def _by_id(path: Path) -> dict[Any, Problem]:
+    """The problems of a file by their ids, and by the names that the file gives them."""
+    known: dict[Any, Problem] = {}
+    for where, row in _rows(path):
+        _known(row, _PROBLEM_FIELDS, where)
+        problem = problem_of(row, where)
+        known[row.get("id", problem.id)] = known[problem.id] = problem
+    return known
 
 
 @contextmanager

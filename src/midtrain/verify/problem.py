@@ -9,7 +9,8 @@ One problem has two written forms. The text form is what a base model is trained
 
 and an evaluation gives the model a strict prefix of it (`prompt_text`) to continue: up to the line break before the
 steps, or, when there are no steps, up to and including "Answer:". Both prefixes end where byte-level tokenizers break a
-text, so the prefix's tokens are a prefix of the text's tokens. The chat form is the same as a user and an assistant
+text, so the prefix's tokens are a prefix of the text's tokens. A problem that asks for a program or a proof is followed
+by it, without a marker. The chat form is the same as a user and an assistant
 message.
 """
 
@@ -22,6 +23,7 @@ from typing import Any, Literal
 
 from midtrain.core.fingerprint import fingerprint
 from midtrain.verify.answer import marker
+from midtrain.verify.verifiers.registry import find
 
 Form = Literal["text", "chat"]
 
@@ -54,8 +56,15 @@ class Problem:
         content = [self.prompt, self.gold, self.verifier, self.arguments]
         object.__setattr__(self, "id", fingerprint(content))
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether the answer is everything that is written (a program, a proof), not what follows the marker."""
+        return not self.steps and find(self.verifier, "A problem").reads == "completion"
+
     def solution(self) -> str:
         """The steps and the final answer: what an assistant would say."""
+        if self.wants_all:
+            return self.gold
         return "\n".join((*self.steps, f"{marker(self.lang)} {self.gold}"))
 
     def text(self) -> str:
@@ -64,7 +73,8 @@ class Problem:
 
     def prompt_text(self) -> str:
         """What an evaluation gives the model to continue: a strict prefix of `text()`."""
-        return f"{self.prompt}\n" if self.steps else f"{self.prompt}\n{marker(self.lang)}"
+        stands_alone = self.steps or self.wants_all
+        return f"{self.prompt}\n" if stands_alone else f"{self.prompt}\n{marker(self.lang)}"
 
     def messages(self) -> list[dict[str, str]]:
         """The chat form: a user message and an assistant message."""
