@@ -113,7 +113,8 @@ def per_minute(names: list[str], count: int, judge: Callable[[Problem], bool], c
 
 def forced(text: str, claim: str) -> bool:
     """Whether SMT-LIB assertions can hold, and only with `claim`: two questions to Z3 itself, not to our verifier."""
-    solver = z3.SolverFor("QF_LIA", ctx=_CONTEXT)
+    # The plain solver is the fastest for orders and truth, three times slower than the one for integers at remainders.
+    solver = z3.SolverFor("QF_LIA", ctx=_CONTEXT) if "(mod " in text else z3.SimpleSolver(ctx=_CONTEXT)
     solver.add(z3.parse_smt2_string(text, ctx=_CONTEXT))
     declared = "\n".join(line for line in text.splitlines() if line.startswith("(declare"))
     claimed = z3.And(*z3.parse_smt2_string(f"{declared}\n(assert {claim})", ctx=_CONTEXT))
