@@ -94,6 +94,25 @@ def test_a_review_goes_line_by_line_and_keeps_its_verdicts(matches, tmp_path):
     assert set(contaminated(matches, CONFIG, Verdicts(read_review(path)))) == {"d2", "d4"}
 
 
+def test_siblings_in_one_passage_are_one_question(tmp_path):
+    """Ten siblings at nearly one place, and one item further on: two questions, and an answer for each line."""
+    asked = [BOATS.replace("14", str(number)) for number in range(14, 24)]
+    items = [Item(f"b{number}", "quiz", text, str(3 * number)) for number, text in enumerate(asked, 14)]
+    index = Index.build([*items, Item("g", "quiz", GARDEN, "4")], CONFIG)
+    found = find(index, documents(f"{BOATS} I say 42. {GARDEN} I say 4."), "web").to_pylist()
+    assert len(found) == 11
+    path, shown = tmp_path / "review.jsonl", []
+    write_review(found, path)
+    answers = iter(["r", "a"])
+    assert review(path, lambda _: next(answers), shown.append) == 0
+    assert len(shown) == 2
+    assert shown[0].startswith("quiz  b14  question: answered")
+    assert "and 9 more like it" in shown[0]
+    assert "and 3 others" in shown[0]
+    verdicts = {line["item"]: line["verdict"] for line in read_review(path)}
+    assert verdicts == {f"b{number}": "reject" for number in range(14, 24)} | {"g": "accept"}
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

@@ -104,6 +104,38 @@ def test_letters_that_differ_in_an_address_are_one_document(tmp_path):
     assert "postwerk" not in json.dumps(made["curated/s"].manifest["samples"])
 
 
+def test_nothing_that_is_shown_holds_what_is_masked(tmp_path):
+    """Clusters, dropped samples, matched spans, the review and the page; the span begins inside the address."""
+    mail, question = (
+        "ana.berg@postwerk.de",
+        "postwerk.de had seventeen sheep and bought twenty five; how many were there?",
+    )
+    texts = [{"text": f"Write to {mail}. {story(1)} {end}"} for end in ("The end.", "Ends here.")]
+    texts += [{"text": f"Ask {mail.replace('postwerk.de', question)} The answer is 42. {story(2)}"}]
+    texts += [{"text": f"{mail} is too short"}, {"text": story(4)}]
+    items = write(tmp_path / "items.jsonl", [{"id": "sheep", "question": question, "answer": "42"}])
+    asked = {
+        "name": "c",
+        "holdout": {"share": 0.0},
+        "sources": {"s": {"read": write(tmp_path / "s.jsonl", texts)}},
+        "curate": {"pii": {}, "rules": {"sets": ["gopher_quality"], "thresholds": {"few_words": 10}}},
+        "deduplicate": {"near": {"threshold": 0.7}},
+        "decontaminate": {"against": [{"read": items, "benchmark": "farm"}]},
+    }
+    found = curate(parse(DocumentsConfig, asked, "test"), tmp_path / "out")
+    shown: list[str] = []
+    review_contamination(tmp_path / "out", None, lambda _: "q", shown.append)
+    manifests = [path.read_text() for path in (tmp_path / "out" / "artifacts").glob("[!d]*/**/manifest.json")]
+    manifests += [path.read_text() for path in (tmp_path / "out" / "artifacts").glob("duplicates/*/manifest.json")]
+    assert len(manifests) == 6
+    assert any("Write to email@example.com" in one for one in manifests)
+    assert "email@example.com had seventeen sheep" in shown[0]
+    for text in (*shown, *manifests, found.page.read_text(), (tmp_path / "out" / "review.jsonl").read_text()):
+        assert "ana.berg" not in text
+    told = shown[0].split("sought")[0]
+    assert "postwerk" not in told
+
+
 def test_what_is_contaminated_takes_no_clean_copy_with_it(tmp_path):
     passage = story(1, 150)
     texts = [{"text": f"{passage} {QUESTION} The answer is 33."}, {"text": passage}, {"text": story(2)}]

@@ -23,7 +23,6 @@ import pyarrow.compute as pc
 
 from midtrain.documents.curation import pii
 from midtrain.documents.curation.annotate import Annotator
-from midtrain.documents.curation.apply import Rewrite
 from midtrain.documents.curation.attributes import Attributes
 from midtrain.documents.curation.config import CurateConfig
 from midtrain.documents.deduplication.config import NearConfig
@@ -73,22 +72,6 @@ def read_band_keys(attributes: Attributes, bands: int) -> np.ndarray:
         for chunk in table[BAND_KEYS].chunks
     ]
     return np.ascontiguousarray(np.concatenate(flat).T)
-
-
-@dataclass(frozen=True)
-class Masking:
-    """Masks personal data of some kinds; it can be pickled, and gives the rewriting that `apply` asks for."""
-
-    kinds: tuple[str, ...]
-    reserved_ips: bool
-
-    def __call__(self) -> Rewrite:
-        """texts -> (texts with every piece of `kinds` replaced, how many of each kind)."""
-        return self._mask
-
-    def _mask(self, texts: pa.Array) -> tuple[pa.Array, dict[str, int]]:
-        masked, counts = pii.mask(texts, self.kinds, self.reserved_ips)
-        return masked, {kind: int(counts[kind].sum()) for kind in self.kinds}
 
 
 def _license(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:

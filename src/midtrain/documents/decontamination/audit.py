@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from midtrain.documents.curation.masking import Masking
 from midtrain.documents.decontamination.config import KINDS, DecontaminateConfig
 from midtrain.documents.decontamination.index import PARTS, Index
 from midtrain.documents.decontamination.items import Item
@@ -50,21 +51,33 @@ AUDIT = pa.schema(
 matches, and documents that are dropped because of one of these matches."""
 
 
-def find(index: Index, documents: pa.Table, source: str) -> pa.Table:
-    """The matches (FOUND) in a table of documents with the columns id, text and messages. Pure; rows in input order."""
+def find(index: Index, documents: pa.Table, source: str, hide: Masking | None = None) -> pa.Table:
+    """The matches (FOUND) in a table of documents with the columns id, text and messages. Pure; rows in input order.
+
+    `hide` masks personal data in the excerpts.
+    """
     texts = content_of(documents)
     matches = scan(index, texts)
     rows = matches["row"].to_pylist()
     sought = {(item.id, item.benchmark): item for item in index.items} if rows else {}
-    said = {row: texts[row].as_py().encode() for row in set(rows)}
     columns: dict[str, Any] = {name: matches[name] for name in MATCHES.names if name != "row"}
     columns["document"] = documents["id"].take(matches["row"])
     columns["source"] = [source] * len(rows)
-    spans = zip(rows, *(matches[name].to_pylist() for name in ("start", "end")), strict=True)
-    columns["excerpt"] = [_cut(said[row][start:end]) for row, start, end in spans]
+    columns["excerpt"] = [_cut(said) for said in _said(texts, matches, hide)]
     names = zip(*(matches[name].to_pylist() for name in ("item", "benchmark", "part")), strict=True)
     columns["sought"] = [_cut(_part(sought[item, benchmark], part).encode()) for item, benchmark, part in names]
     return pa.table({name: columns[name] for name in FOUND.names}, schema=FOUND)
+
+
+def _said(texts: pa.Array, matches: pa.Table, hide: Masking | None) -> list[bytes]:
+    """The bytes that each match spans."""
+    rows, place_M = np.unique(matches["row"].to_numpy(), return_inverse=True)
+    spans = list(zip(place_M.tolist(), *(matches[name].to_pylist() for name in ("start", "end")), strict=True))
+    texts = texts.take(pa.array(rows))
+    if hide is not None:
+        return hide.spans(texts, spans)
+    whole = [text.encode() for text in texts.to_pylist()]
+    return [whole[row][start:end] for row, start, end in spans]
 
 
 def contaminated(found: pa.Table, config: DecontaminateConfig, verdicts: Verdicts | None = None) -> dict[str, str]:

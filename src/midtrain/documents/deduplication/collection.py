@@ -29,6 +29,8 @@ class Collection:
     """The quality attribute, higher is better; without one all are alike."""
     heldout_N: np.ndarray | None = None
     """bool: held out from training."""
+    hide: Callable[[pa.Array], pa.Array] | None = None
+    """Masks personal data in texts that are shown to people."""
 
     def __len__(self) -> int:
         return len(self.bytes_N)

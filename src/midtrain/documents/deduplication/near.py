@@ -203,11 +203,13 @@ class _Found:
         return sources, numbers - self.bases[sources]
 
     def _texts(self, candidates: list[int]) -> dict[int, str]:
-        """The beginnings of some texts, each source read once."""
+        """The beginnings of some texts, each source read once; without what is not to be shown."""
         wanted = np.unique(np.array(candidates, dtype=np.int64))
         sources, rows = self._places(wanted)
         texts: list[str] = []
         for source in np.unique(sources):
-            for column in self.collections[source].texts(rows[sources == source]):
+            one = self.collections[source]
+            for column in one.texts(rows[sources == source]):
+                column = one.hide(column) if one.hide is not None else column
                 texts += [printable(text.as_py(), _SAMPLE_CHARACTERS) for text in column]
         return dict(zip(wanted.tolist(), texts, strict=True))

@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from midtrain.core.parallel import Unit, map_units, unit_result
+from midtrain.documents.curation.masking import Masking
 from midtrain.documents.deduplication.alarm import Removal, check_removal, short
 from midtrain.documents.deduplication.config import DeduplicateConfig
 from midtrain.documents.deduplication.passages import (
@@ -54,6 +55,8 @@ class Shard(NamedTuple):
     path: Path
     keep: Path | None = None
     """An .npy file, bool per row: the others are as if they had no text."""
+    hide: Masking | None = None
+    """Masks personal data in the passages that an alarm shows."""
 
 
 def find_repeats(shards: list[Shard], config: DeduplicateConfig, work: Path) -> list[Path]:
@@ -160,7 +163,11 @@ def _samples(shard: Shard, found: Spans) -> list[str]:
     samples, start = [], 0
     for texts in texts_to_cut(shard) if wanted else ():
         for row in [row for row in wanted if start <= row < start + len(texts)]:
-            passage = texts[row - start].as_py().encode()[slice(*wanted[row])]
+            text, place = texts.slice(row - start, 1), wanted[row]
+            if shard.hide is not None:
+                (passage,) = shard.hide.spans(text, [(0, *place)])
+            else:
+                passage = text[0].as_py().encode()[slice(*place)]
             samples.append(printable(passage.decode(), _SAMPLE_CHARACTERS))
         start += len(texts)
     return samples

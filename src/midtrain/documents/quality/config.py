@@ -227,8 +227,8 @@ class QualityConfig(Config):
         for keep in self.keep:
             if keep.precision is not None and not must_fit(self.scorers.get(keep.score)):
                 raise ValueError(
-                    f'keep.precision asks how good "{keep.score}" is, which only a scorer fitted here knows (`train`, or '
-                    f"closeness); say at_least or top_share"
+                    f'keep.precision asks how good "{keep.score}" is, which only a scorer fitted here knows '
+                    f"(`train`, or closeness); say at_least or top_share"
                 )
         return self
 

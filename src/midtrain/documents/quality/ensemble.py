@@ -85,8 +85,8 @@ def _calibrated(keep: KeepConfig, steps: Mapping[str, Sequence[float]] | None) -
     found = calibration.reaches(keep.precision)
     if found is None:
         raise UserError(
-            f'The scorer "{keep.score}" never reaches a precision of {keep.precision:.4g}: of its held-out examples with '
-            f"the best scores {calibration.shares_S[-1]:.4g} are good; lower keep.precision, or label more examples."
+            f'The scorer "{keep.score}" never reaches a precision of {keep.precision:.4g}: of its held-out examples '
+            f"with the best scores {calibration.shares_S[-1]:.4g} are good; lower keep.precision, or label more."
         )
     return found
 
