@@ -45,9 +45,11 @@ def test_thinking_on_is_cut_after_the_answer():
         (f"<think>\n{STEPS}\n\nAnswer: 27", f"<think>\n{STEPS}\n</think>\n\nAnswer: 27"),
         (f"{STEPS}\n\nIt is $\\boxed{{27$.", f"{STEPS}\n\nIt is $\\boxed{{27}}$."),
         (f"Answer: 27\n```python\n{STEPS}", f"Answer: 27\n```python\n{STEPS}\n```"),
-        (f"<think>\n{STEPS}\n</think>\n<answer>27", f"<think>\n{STEPS}\n</think>\n<answer>27</answer>"),
+        (f"{STEPS}\n```python\n2\n\nAnswer: 27", f"{STEPS}\n```python\n2\n```\n\nAnswer: 27"),
+        (f"{STEPS}\n<answer>27\nThat is all.", f"{STEPS}\n<answer>27</answer>\nThat is all."),
+        (f"<think>\n{STEPS}\n</think>\n</think>\nAnswer: 27", f"<think>\n{STEPS}\n</think>\nAnswer: 27"),
     ],
-    ids=["thought", "box", "fence", "answer"],
+    ids=["thought", "box", "fence", "fence before the answer", "answer", "closed twice"],
 )
 def test_what_is_open_is_closed(text, mended):
     trace = Trace(text)

@@ -3,7 +3,7 @@
     Trace --inspect--> [Defect(reason, score, place, note), ...] --decide--> kept, or dropped for one reason
 
 A text that was cut off leaves things open and a text in a loop repeats its answer; what another defect explains is not
-reported twice. Costs about a third of a second a megabyte on one slow core.
+reported twice. Costs about half a second a megabyte on one slow core, most of it for repetition.
 """
 
 from __future__ import annotations

@@ -117,17 +117,18 @@ def _sentence_end(text: str, place: int) -> int:
 
 
 def _closed(trace: Trace) -> str:
-    """With what is left open closed: a code fence, an answer's tag, a box in the last line, a thought before that."""
-    text = trace.text.rstrip()
+    """With what is open closed: a code fence or a thought before the answer's line, a tag or box in its own line."""
+    text = re.sub(r"(</think(?:ing)?>)\s*\1", r"\1", trace.text.rstrip())
+    if text.count("<answer>") == text.count("</answer>") + 1:
+        text = re.sub(r"(.*<answer>[^\n]*)", r"\1</answer>", text, count=1, flags=re.DOTALL)
+    line = text.rfind("\n") + 1
+    if "\\boxed{" in text[line:] and text[line:].count("{") == text[line:].count("}") + 1:
+        text = re.sub(r"(?:\$|\\\))?\.?$", lambda end: "}" + end[0], text, count=1)
+    before = text[:line].rstrip() if course(replace(trace, text=text[line:])).final else text
+    after = text[line:] if before != text else ""
     fences = re.findall(r"^(`{3,})", text, re.MULTILINE)
     if len(fences) % 2:
-        text += f"\n{fences[-1]}"
-    if text.count("<answer>") == text.count("</answer>") + 1:
-        text += "</answer>"
-    line = text.rfind("\n") + 1
-    if "\\boxed{" in text[line:] and (missing := text[line:].count("{") - text[line:].count("}")) == 1:
-        text = re.sub(r"(?<!\\)(\$|\\\))?\.?$", lambda end: "}" * missing + end[0], text, count=1)
+        return f"{before}\n{fences[-1]}\n\n{after}".rstrip()
     if trace.think_tags and not trace.think_tags[-1][1]:
-        name = trace.think_tags[-1][0][1:-1]
-        text = f"{text[:line].rstrip()}\n</{name}>\n\n{text[line:]}"
-    return text + "\n" if trace.text.endswith("\n") else text
+        return f"{before}\n</{trace.think_tags[-1][0][1:-1]}>\n\n{after}".rstrip()
+    return text

@@ -79,7 +79,7 @@ def hedging(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
 def mixing(trace: Trace, config: TracesConfig) -> Iterator[Defect]:
     """Letters of other scripts as a share, and switches of language, within a sentence or by the sentence."""
     native = set(_OWN.get(trace.lang, "").split())
-    aside = blank(_BRACKETED, trace.prose)
+    aside = blank(_BRACKETED, trace.prose) if native or _FOREIGN.search(trace.prose) else trace.prose
     switches = _foreign_runs(trace, aside, native)
     if switches:
         letters = sum(map(len, _WORD.findall(trace.prose)))
