@@ -141,10 +141,10 @@ def _serve(job: dict[str, Any]) -> int:
     while True:
         try:
             send(CHANNEL, {"nonce": question["nonce"], **answer})
-        except plain.NotPlain:
-            send(CHANNEL, {"nonce": question["nonce"], "odd": type(answer["value"]).__name__})
         except MemoryError:
             send(CHANNEL, {"nonce": question["nonce"], "raised": "MemoryError"})
+        except Exception:  # NotPlain, or whatever a value raises when it is looked at
+            send(CHANNEL, {"nonce": question["nonce"], "odd": type(answer["value"]).__name__})
         answer = {}  # so that it costs the next call no memory
         try:
             question = receive(CHANNEL)

@@ -147,6 +147,7 @@ def _rules(plan: Plan, execute: bool) -> list[tuple[str, int]]:
     libraries = [path for path in ("/usr/lib", "/usr/lib64", "/lib", "/lib64") if os.path.isdir(path)]
     standard = os.path.realpath(os.path.dirname(os.__file__))
     rules = [(path, rights) for folder in (*libraries, f"{prefix}/lib", standard) for path in _without_packages(folder)]
+    rules += [(folder, kernel.READ_DIR) for folder in (f"{prefix}/lib", standard)]  # the importer lists them
     rules += [(path, _READ) for path in ("/usr/share/zoneinfo",) if os.path.isdir(path)]
     rules += [(path, kernel.READ_FILE | kernel.WRITE_FILE) for path in DEVICES]
     if execute:

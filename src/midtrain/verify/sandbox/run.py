@@ -116,21 +116,22 @@ def check(source: str, entry_point: str, test: str, prefix: str = "", limits: Li
         isolation = zygote.level.name
         job = {"mode": "check", "source": test, "prefix": prefix, "entry_point": entry_point, "files": {}}
         with Running(zygote, _serving(source, entry_point), limits) as running, Running(zygote, job, limits) as tester:
+            passed = False
             try:
                 running.isolated()
                 tester.isolated()
                 _define(running)
-                _relay(running, tester)
-            except Ended:
+                passed = _relay(running, tester)
+            except Ended:  # of the program; whatever its exit code says, the test did not reach its end
                 tester.stop(Status.FAILED, "the program ended")
             running.finish()
-            return _ran(running)
+            return _ran(running, complete=passed)
     except SandboxBroken as error:
         return Ran(Status.BROKEN, str(error), isolation=isolation)
 
 
-def _relay(running: Running, tester: Running) -> None:
-    """Carry the test's questions to the program and its answers back, until the test ends."""
+def _relay(running: Running, tester: Running) -> bool:
+    """Carry the test's questions to the program and its answers back, until the test ends: whether it passed."""
     reply: dict[str, Any] = {}
     while True:
         try:
@@ -139,18 +140,19 @@ def _relay(running: Running, tester: Running) -> None:
             tester.finish()
             limit = tester.status in (Status.TIME, Status.MEMORY, Status.OUTPUT)
             running.stop(tester.status if limit and tester.status else Status.FAILED, f"in the test: {tester.cause}")
-            return
+            return False
         if "call" not in said:
             break
         reply = running.ask({"call": said["call"]})
         reply = {"raised": "TypeError"} if "odd" in reply else reply
         if reply.get("raised") == "MemoryError":
             running.stop(Status.MEMORY, "memory")
-            return
+            return False
     if said.get("end") == "unusable":
         raise SandboxBroken(f"the test cannot run: {said.get('cause')}")
     passed = said.get("end") == "passed"
     running.stop(Status.DONE if passed else Status.FAILED, "" if passed else "wrong result")
+    return passed and running.status is Status.DONE
 
 
 def _serving(source: str, entry_point: str) -> dict[str, Any]:
