@@ -21,6 +21,7 @@ from midtrain.documents.decontamination.config import DecontaminateConfig
 from midtrain.documents.deduplication.config import DEFAULT, DeduplicateConfig
 from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig, require_measured
 from midtrain.models.config import BaseConfig
+from midtrain.recipe.merge_config import MergeStepConfig
 from midtrain.training.config import StageConfig
 from midtrain.verify.config import ProblemsConfig
 
@@ -138,6 +139,8 @@ class RecipeConfig(DocumentsConfig):
     """The old-mix anneal at equal tokens; without one, no verdict can tell new data from a lower learning rate."""
     export: ExportConfig = ExportConfig()
     """What is written beside the weights of the result."""
+    merge: MergeStepConfig | None = None
+    """How the results of the seeds become one more arm, "merged"; null merges nothing."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured on the parent, the control and the result."""
     guard: GuardConfig = GuardConfig()
@@ -174,6 +177,8 @@ class RecipeConfig(DocumentsConfig):
         if self.target is not None and self.control is None and "control" in self.target.better_than:
             raise ValueError("target.better_than names the control, but there is no control; add control.weights")
 
+        if self.merge is not None:
+            self.merge.require(len(self.seeds), self.target is not None)
         require_measured(self.evaluation.capabilities(self.document_sources()), self.guard, self.target)
         return self
 
