@@ -259,9 +259,11 @@ def verify(
     _quiet(json)
     from midtrain.verify.check_file import check_file
     from midtrain.verify.pool import Pool
+    from midtrain.verify.sandbox.config import SandboxConfig
+    from midtrain.verify.sandbox.levels import configure
     from midtrain.verify.show import tally_text
 
-    with Pool(workers=workers, cache=cache, allow_unsafe=allow_unsafe) as pool:
+    with configure(SandboxConfig(allow_unsafe=allow_unsafe)), Pool(workers=workers, cache=cache) as pool:
         tally = check_file(answers, problems, out, pool)
     _print(jsonlib.dumps(tally.to_json(), indent=1) if json else tally_text(tally, str(out) if out else None))
 

@@ -9,12 +9,16 @@ import pytest
 
 from midtrain.core.errors import UserError
 from midtrain.verify.check_file import check_file
+from midtrain.verify.claims import claim_of
 from midtrain.verify.config import ProblemsConfig
 from midtrain.verify.export import rows
-from midtrain.verify.files import line_file, problem_row, read_answers, read_problems, write_problems
+from midtrain.verify.files import line_file, problem_of, problem_row, read_answers, read_problems, write_problems
 from midtrain.verify.generate import generate
 from midtrain.verify.make import export_file, make_file, samples
 from midtrain.verify.pool import Pool
+
+
+PROBLEM = '{"prompt": "p", "gold": "1", "verifier": "number"}\n'
 
 
 @pytest.fixture
@@ -66,13 +70,13 @@ def test_a_file_that_cannot_be_finished_is_never_seen(problems, tmp_path):
 )
 def test_a_bad_line_is_named(tmp_path, line, sentence):
     path = tmp_path / "problems.jsonl"
-    path.write_text('{"prompt": "p", "gold": "1", "verifier": "number"}\n' + line + "\n")
+    path.write_text(PROBLEM + line + "\n")
     with pytest.raises(UserError, match=sentence):
         list(read_problems(path))
 
 
 def test_a_file_that_is_none_is_one_sentence(tmp_path):
-    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(b'{"prompt": "p"}\n')[:-9])
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(PROBLEM.encode() * 9)[:-9])
     (tmp_path / "latin.jsonl").write_bytes(b'{"prompt": "\xe9"}\n')
     for name in ("packed.jsonl.gz", "latin.jsonl", "none.jsonl"):
         with pytest.raises(UserError, match=r"cannot be read .* give a file of JSON lines"):
@@ -159,3 +163,26 @@ def test_lines_are_json_in_the_letters_of_their_language(tmp_path):
     with line_file(tmp_path / "x.jsonl") as put:
         put({"a": "ответ"})
     assert (tmp_path / "x.jsonl").read_text() == '{"a": "ответ"}\n'
+
+
+def test_a_solution_is_read_from_the_prompts_end_in_its_language_and_not_where_it_was_cut():
+    def claim(completion, **settings):
+        problem = problem_of({"prompt": "?", "gold": "7", "verifier": "math", **settings.pop("problem", {})}, "here")
+        return claim_of(problem, completion, **settings)
+
+    with Pool(workers=1) as pool:
+        outcomes = {
+            "after the prompt's marker": claim(" 7\nWhat else? Answer: 9"),
+            "in Swahili": claim("kwanza 3\nJibu: 7\n", problem={"lang": "sw"}, form="chat"),
+            "cut": claim("so\nAnswer: 7", form="chat", truncated=True),
+            "whole, then cut": claim("so\nAnswer: 7\nand", form="chat", truncated=True),
+            "boxed, then cut": claim("so \\boxed{7} and", form="chat", truncated=True),
+        }
+        verdicts = dict(zip(outcomes, pool.check_all(outcomes.values()), strict=True))
+    assert {name: verdict.outcome.value for name, verdict in verdicts.items()} == {
+        "after the prompt's marker": "pass",
+        "in Swahili": "pass",
+        "cut": "unparseable",
+        "whole, then cut": "pass",
+        "boxed, then cut": "pass",
+    }

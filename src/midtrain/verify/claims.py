@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from midtrain.core.errors import MidtrainError
 from midtrain.core.fingerprint import fingerprint
 from midtrain.verify.answer import final_answer
 from midtrain.verify.problem import Form, Problem
@@ -23,7 +24,7 @@ from midtrain.verify.verifiers.registry import find
 
 @dataclass(frozen=True)
 class Claim:
-    """`answer` is the final answer, or the whole completion for a verifier that reads that."""
+    """`answer` is what the verifier reads: the final answer, or what it stands in."""
 
     verifier: Verifier
     answer: str
@@ -43,18 +44,29 @@ def claim_of(problem: Problem, completion: str, form: Form = "text", truncated: 
     says that the completion ended because its token budget did. Raises UserError for an unknown verifier.
     """
     verifier = find(problem.verifier, f"Problem {problem.id}")
-    answer = completion
+    if verifier.reads == "completion":
+        return Claim(verifier, completion, problem.gold, problem.arguments)
+    written = completion
+    if form == "text":
+        written = problem.prompt_text()[len(problem.prompt) :] + completion
     if verifier.reads == "answer":
-        given = problem.prompt_text()[len(problem.prompt) :] if form == "text" else ""
-        answer = final_answer(given + completion, truncated, problem.lang)
-    return Claim(verifier, answer, problem.gold, problem.arguments)
+        answer = final_answer(written, truncated, problem.lang)
+        return Claim(verifier, answer, problem.gold, problem.arguments)
+    told = {"lang": problem.lang} if problem.lang != "en" else {}
+    told |= {"truncated": True} if truncated else {}
+    return Claim(verifier, written, problem.gold, {**problem.arguments, **told})
 
 
 def judge_here(claim: Claim) -> Verdict:
-    """The verdict, in this process. Whatever the verifier breaks on is an INFRA_ERROR, never a wrong answer."""
+    """The verdict, in this process. Whatever the verifier breaks on is an INFRA_ERROR, never a wrong answer.
+
+    Raises UserError for what a person must mend: a library or a proof assistant that is not there, no sandbox.
+    """
     start = time.perf_counter()
     try:
         judgement = claim.verifier.judge()(claim.answer, claim.gold, claim.arguments)
+    except MidtrainError:
+        raise
     except Exception as error:  # whatever broke, it was not the answer
         cause = f"{claim.verifier.name}: {type(error).__name__}: {error}"
         judgement = Judgement(Outcome.INFRA_ERROR, cause)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -141,7 +142,7 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 if line.strip():
                     where = f"{path} line {number}"
                     yield where, _object(line, where)
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); give a file of JSON lines.") from error
 
 

@@ -23,7 +23,7 @@ from midtrain.verify.claims import Claim, judge_here
 from midtrain.verify.verdict import Outcome, Verdict
 from midtrain.verify.verifiers.protocol import Judgement
 
-LONGEST = {"answer": 20_000, "completion": 1_000_000}
+LONGEST = {"answer": 20_000, "solution": 1_000_000, "completion": 1_000_000}
 """Characters, by what a verifier reads: no final answer is longer than a page, no completion than a novel."""
 _EACH_IN_FLIGHT = 4  # claims per worker: enough that no worker waits for the next one
 

@@ -98,7 +98,7 @@ def judge(answer: str, gold: str, arguments: Mapping[str, Any], values: Values) 
     except NoAnswer as error:
         raise ValueError(f"the gold answer {gold[:100]!r} cannot be read: {error.cause}") from error
     try:
-        given = plain(final(answer, str(arguments.get("lang", "en"))))
+        given = plain(final(answer, str(arguments.get("lang", "en")), bool(arguments.get("truncated"))))
         if not given:
             return Judgement(Outcome.UNPARSEABLE, "no answer")
         equal = same(wanted, parse(given), values)

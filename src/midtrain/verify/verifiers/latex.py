@@ -75,8 +75,11 @@ class NoAnswer(Exception):
         self.cause, self.outcome = cause, outcome
 
 
-def final(completion: str, lang: str = "en") -> str:
-    """The answer in a completion: what its boxes hold, all the same, else its answer's line (`answer.final_answer`)."""
+def final(completion: str, lang: str = "en", truncated: bool = False) -> str:
+    """The answer in a completion: what its boxes hold, all the same, else its answer's line (`answer.final_answer`).
+
+    Of a `truncated` completion a closed box counts, and a line only if another follows.
+    """
     boxes = []
     for match in _BOX.finditer(completion):
         rest = completion[match.end() :].lstrip()
@@ -86,8 +89,7 @@ def final(completion: str, lang: str = "en") -> str:
         boxes.append(rest[1:end])
     if len({_unspaced(box) for box in boxes}) > 1:
         raise NoAnswer("several different boxes")
-    found = boxes[0] if boxes else final_answer(completion, lang=lang) if "\n" in completion.strip() else completion
-    return found.strip()
+    return (boxes[0] if boxes else final_answer(completion, truncated, lang)).strip()
 
 
 def plain(text: str) -> str:

@@ -47,8 +47,9 @@ class Verifier:
     """Where the judge is: `module:function` under `midtrain.verify.verifiers`."""
     description: str
     """One sentence for a person choosing."""
-    reads: Literal["answer", "completion"] = "answer"
-    """The final answer's line, or everything the model wrote (programs, proofs, solutions step by step)."""
+    reads: Literal["answer", "solution", "completion"] = "answer"
+    """The line of the final answer; the solution in which it stands (told by its arguments `lang` and `truncated`);
+    or everything that was written, because all of it is the answer (a program, a proof)."""
     runs: Literal["here", "child", "sandbox"] = "here"
     """In our own process, in a child killed when it takes too long or too much, or in the sandbox."""
     seconds: float = 5.0

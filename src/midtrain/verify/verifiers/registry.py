@@ -13,7 +13,7 @@ _ALL = (
         "math",
         "equivalence:full",
         "the same value, set, tuple, interval, solution or equation, however it is written in LaTeX",
-        reads="completion",
+        reads="solution",
         runs="child",
         quick="equivalence:quick",
     ),
@@ -28,7 +28,7 @@ _ALL = (
     Verifier(
         "code", "code:code", "a program that passes hidden tests", reads="completion", runs="sandbox", seconds=120.0
     ),
-    Verifier("steps", "steps:steps", "every step of the solution holds, and its answer is right", reads="completion"),
+    Verifier("steps", "steps:steps", "every step of the solution holds, and its answer is right", reads="solution"),
     Verifier(
         "proof",
         "proof:proof",

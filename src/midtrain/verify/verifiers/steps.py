@@ -84,7 +84,9 @@ def steps(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
         return Judgement(Outcome.UNPARSEABLE, "no step that can be judged", details)
     final = PASSED
     if gold:
-        final = number(final_answer(answer, lang=str(arguments.get("lang", "en"))), gold, arguments)
+        final = number(
+            final_answer(answer, bool(arguments.get("truncated")), str(arguments.get("lang", "en"))), gold, arguments
+        )
     return final._replace(details=details)
 
 
