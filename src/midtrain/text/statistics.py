@@ -9,13 +9,13 @@ thresholds are asked later, of columns that are kept beside the text, so changin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import pyarrow as pa
 
 from midtrain.text.arrow import text_buffers
-from midtrain.text.statistics_kernel import COUNTS, STOP_SLOTS, count_documents
+from midtrain.text.statistics_kernel import COUNTS, STOP_BITS, count_documents
 from midtrain.text.stop_words import STOP_WORDS, language_code
 from midtrain.text.unicode import VERSION as UNICODE_VERSION
 from midtrain.text.unicode import kind_table
@@ -71,8 +71,8 @@ def statistics(
     offsets, data = text_buffers(texts)
     n = len(offsets) - 1
     counts = np.zeros((n, len(COUNTS)), dtype=np.int64)
-    languages, hashes, bits = _stop_tables(stop_words, n)
-    count_documents(data, offsets, kind_table(), languages, hashes, bits, counts)
+    languages, words, slots, factors = _stop_tables(stop_words, n)
+    count_documents(data, offsets, kind_table(), languages, words, slots, factors, counts)
     columns = _shares({name: counts[:, i] for i, name in enumerate(COUNTS)})
     columns["stop_words"] = np.where(languages == 0, -1, np.bitwise_count(columns["stop_words"]).astype(np.int32))
     columns["compression"] = _compression(data, offsets)
@@ -105,27 +105,42 @@ def _shares(counts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return counts | {"words": words} | {name: part / np.maximum(whole, 1) for name, (part, whole) in below.items()}
 
 
-def _stop_tables(languages: str | Sequence[str | None] | None, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(row of the tables for each of n texts, hashes uint64 [L, slots], bits int64 [L, slots]); row 0 is empty."""
+def _stop_tables(
+    languages: str | Sequence[str | None] | None, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """What the kernel takes: (row of the tables for each of n texts, the tables of L languages); row 0 is empty.
+
+    The tables are the hashes of words [L, 64] from number 1 on, the number of the word in each slot [L, slots], and a
+    factor [L] under which no two words of the language have one slot.
+    """
     if languages is None or isinstance(languages, str):
         languages = [languages] * n
     codes_of = {language: language_code(language) for language in set(languages)}
     codes = [codes_of[language] for language in languages]
     assert len(codes) == n, "a language for each text"
     known = sorted(set(codes) & STOP_WORDS.keys())
-    hashes = np.zeros((len(known) + 1, STOP_SLOTS), dtype=np.uint64)
-    bits = np.zeros((len(known) + 1, STOP_SLOTS), dtype=np.int64)
+    words = np.zeros((len(known) + 1, 64), dtype=np.uint64)
+    slots = np.zeros((len(known) + 1, 1 << STOP_BITS), dtype=np.uint8)
+    factors = np.ones(len(known) + 1, dtype=np.uint64)
     for row, code in enumerate(known, start=1):
-        for bit, word in enumerate(STOP_WORDS[code]):
-            value = 0xCBF29CE484222325
-            for byte in word.encode():
-                value = (value ^ byte) * 0x100000001B3 % 2**64
-            slot = value % STOP_SLOTS
-            while hashes[row, slot]:
-                slot = (slot + 1) % STOP_SLOTS
-            hashes[row, slot], bits[row, slot] = value, 1 << bit
+        hashes = [_word_hash(word.encode()) for word in STOP_WORDS[code]]
+        words[row, 1 : len(hashes) + 1] = hashes
+        for factor in count(1, 2):
+            places = [(value * factor % 2**64) >> (64 - STOP_BITS) for value in hashes]
+            if len(set(places)) == len(places):
+                break
+        factors[row], slots[row, places] = factor, np.arange(1, len(hashes) + 1)
     rows = {code: row for row, code in enumerate(known, start=1)}
-    return np.array([rows.get(code, 0) for code in codes], dtype=np.int64), hashes, bits
+    return np.array([rows.get(code, 0) for code in codes], dtype=np.int64), words, slots, factors
+
+
+def _word_hash(word: bytes) -> int:
+    """The kernel's `_hash`."""
+    value = 0xCBF29CE484222325 ^ len(word)
+    for at in range(0, len(word), 8):
+        value = (value ^ int.from_bytes(word[at : at + 8], "little")) * 0x9E3779B97F4A7C15 % 2**64
+        value ^= value >> 32
+    return value
 
 
 def _compression(data: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -1,8 +1,10 @@
 """One pass over a column of UTF-8 texts: the counts behind Gopher's, C4's and FineWeb's rules.
 
-Each document is walked three times while it lies in the cache: its characters get their kinds, its lines are split
-into words, and its words are searched for repetition. Counts go to one row of int64 per document; `statistics.py`
-makes shares of them. Everything the kernels call lives in this file, because numba's cache looks at no other.
+Each document is walked four times while it lies in the cache: 64 bytes at a time are compared with ranges, which
+gives a bit set for each thing a byte may be (blocks.py); each line is split into words by counting zeros in the sets;
+its words are hashed, eight bytes at a time; and all words are searched for repetition. Counts go to one row of int64
+per document; `statistics.py` makes shares of them. Memory is taken for the longest document and used again. What the
+kernels call lives in this file (but for blocks.py), because numba's cache looks at no other.
 
 Words
     Between white space, punctuation is split off at both ends, one character a word (a run of periods is one word); an
@@ -27,6 +29,7 @@ import numpy as np
 from numba import njit
 
 from midtrain.text import unicode as u
+from midtrain.text.blocks import bytes_in, eight_bytes, ones, zeros_before
 
 COUNTS = (
     "characters",
@@ -73,25 +76,33 @@ REPEATED = 30  # of 5-grams; 6- to 10-grams follow
 
 # Only the outermost is called from Python and kept in the cache; _ZERO, unlike 0, does not compile a function anew.
 _OPTIONS: dict[str, Any] = {"nogil": True, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_OPTIONS["_nrt"] = False  # no array is made inside, so that no references are counted in the innermost loops
 _inner = njit(**_OPTIONS)
 _within = njit(forceinline=True, **_OPTIONS)
 _ZERO = np.int64(0)
 
-# The state of the line at hand.
-ENDED, SENTENCES, CHUNKS, LONGEST, SOLO_WORDS = range(5)
+# Bit sets over the bytes of a text: what begins at a byte, but for CONTINUATIONS, which are inside a character.
+GAPS, SPACES, FEEDS, SPECIALS, LETTER_BITS, DIGIT_BITS, CONTINUATIONS, ANGLES = range(8)
+_SEEN = 56  # bits that a load at any place has at the least
+
+# What a text may contain.
+_MAY_HAVE_PHRASES, _DOTS = 1, 2
 
 SHORT_LINE = 30  # characters; FineWeb (Penedo et al. 2024), section 3.5
 PROSE_LINE_WORDS = 3  # C4 (Raffel et al. 2020), section 2.2
 PROSE_WORD_CHARACTERS = 1000  # the same, in its code only
-STOP_SLOTS = 256
+STOP_BITS = 10  # a table of 1,024 slots
+PAD = 128  # bytes behind a text that may be read
 
-_OFFSET = np.uint64(0xCBF29CE484222325)  # FNV-1a
-_PRIME = np.uint64(0x100000001B3)
+_OFFSET = np.uint64(0xCBF29CE484222325)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
+_NONE = np.uint64(0)
+_ALL = ~_NONE
 _LETTERS = (1 << u.LOWER) | (1 << u.UPPER) | (1 << u.LETTER) | (1 << u.SOLO)
 _ALNUM = _LETTERS | (1 << u.DIGIT)
 _PLAIN = (_ALNUM & ~(1 << u.SOLO)) | (1 << u.MARK) | (1 << u.CONTINUATION)
+_NOT_SPECIAL = _PLAIN | (1 << u.SPACE) | (1 << u.NEWLINE)
 _SPLIT_OFF = (
     (1 << u.TERMINAL)
     | (1 << u.ELLIPSIS)
@@ -106,7 +117,6 @@ _BEFORE_PERIOD = (
     _SPLIT_OFF | _ALNUM & ~(1 << u.UPPER) | (1 << u.MARK) | (1 << u.PERIOD) | (1 << u.SYMBOL) | (1 << u.HYPHEN)
 )
 _ENDS = (1 << u.PERIOD) | (1 << u.TERMINAL)
-_CODE = np.isin(np.arange(256), np.frombuffer(b"{}[]<>=;_|\\^~$@&*+/`", dtype=np.uint8))
 
 
 def _rows(texts: tuple[bytes, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -128,80 +138,189 @@ _CITATION_BYTES, _CITATION_SIZES = _rows((b"[edit]", b"[citation needed]"))
 
 
 @njit(cache=True, nogil=True)
-def count_documents(data, offsets, kind_of, languages, stop_hashes, stop_bits, counts):
+def count_documents(data, offsets, kind_of, languages, stop_words, stop_slots, stop_factors, counts):
     """Fill `counts` int64 [N, len(COUNTS)], zeros before, for the N documents data[offsets[i]:offsets[i + 1]].
 
-    `kind_of` is `unicode.kind_table()`; `languages` [N] is a row of the stop-word tables [L, STOP_SLOTS].
+    `kind_of` is `unicode.kind_table()`; `languages` [N] is a row of the tables of stop words: their hashes [L, 64], the
+    number of the word by slot [L, 2 ** STOP_BITS], and what a hash is multiplied with to find its slot [L].
     """
-    ascii, seen = np.zeros((2, 128), dtype=np.int64), np.zeros(u.KINDS, dtype=np.int64)
+    longest = _ZERO
     for i in range(len(offsets) - 1):
-        text, row = data[offsets[i] : offsets[i + 1]], counts[i]
-        kinds = np.empty(len(text), dtype=np.uint8)
-        _classify(text, kind_of, kinds, ascii, seen, row)
-        if _has_ellipsis(text):
-            row[ELLIPSES] += _ellipses(text)
-        if ascii[0, 60]:
-            row[MARKUP] = _markup(text, kinds)
-        most = _most_words(seen)
-        hashes, sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int32)
-        language = languages[i]
-        _lines(text, kinds, row, hashes, sizes, stop_hashes[language], stop_bits[language])
-        _n_grams(hashes, sizes, row[WORDS], row)
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    text, kinds = np.empty(longest + PAD, dtype=np.uint8), np.empty(longest + PAD, dtype=np.uint8)
+    bits = np.empty((8, longest // 64 + 3), dtype=np.uint64)
+    byte_kinds = kind_of[:256].copy()
+    byte_kinds[128:] = u.CONTINUATION
+    room = _ZERO  # words for which there is memory
+    for i in range(len(offsets) - 1):
+        row, size = counts[i], offsets[i + 1] - offsets[i]
+        text[:size] = data[offsets[i] : offsets[i + 1]]
+        text[size : size + PAD] = 0
+        most, has = _classify(text, size, kind_of, byte_kinds, kinds, bits, row)
+        if has & _DOTS:
+            row[ELLIPSES] += _ellipses(text, size)
+        row[MARKUP] = _markup(text, size, bits)
+        if most > room:
+            room = most
+            numbers, hashes = np.empty((6, room), dtype=np.int32), np.empty((3, room), dtype=np.uint64)
+            ends = np.zeros(room + 1, dtype=np.int64)
+            slots = np.int64(1) << _table_bits(room)
+            keys, values = np.empty(slots, dtype=np.uint64), np.empty(slots, dtype=np.int32)
+            tally = np.empty(4 * slots, dtype=np.uint8)
+        at = languages[i]
+        _lines(
+            text,
+            size,
+            kinds,
+            bits,
+            row,
+            has,
+            numbers,
+            hashes,
+            ends,
+            keys,
+            stop_words[at],
+            stop_slots[at],
+            stop_factors[at],
+        )
+        _n_grams(row[WORDS], row, numbers, hashes, ends, keys, values, tally)
+
+
+# --- characters ---
+
+
+@_within
+def _window(bits, kind, place):
+    """The bits of a kind from `place` on; those above _SEEN may be cut off (0)."""
+    return eight_bytes(bits, kind * bits.shape[1] * 8 + (place >> 3)) >> np.uint64(place & 7)
+
+
+@_within
+def _low(n):
+    """The lowest n < 64 bits."""
+    return (_ONE << np.uint64(n)) - _ONE
+
+
+@_within
+def _next(bits, kind, place):
+    """The first place of a kind at or behind `place`; there must be one."""
+    ahead = zeros_before(_window(bits, kind, place) | _ONE << np.uint64(_SEEN))
+    while ahead == _SEEN:
+        place += ahead
+        ahead = zeros_before(_window(bits, kind, place) | _ONE << np.uint64(_SEEN))
+    return place + ahead
+
+
+@_within
+def _next_not(bits, kind, place):
+    """The first place that is not of a kind at or behind `place`; there must be one."""
+    ahead = zeros_before(~_window(bits, kind, place) | _ONE << np.uint64(_SEEN))
+    while ahead == _SEEN:
+        place += ahead
+        ahead = zeros_before(~_window(bits, kind, place) | _ONE << np.uint64(_SEEN))
+    return place + ahead
+
+
+@_within
+def _count(bits, kind, a, b):
+    """How many places of a kind there are in [a, b)."""
+    found = _ZERO
+    while b - a > _SEEN:
+        found += ones(_window(bits, kind, a) & _low(_SEEN))
+        a += _SEEN
+    return found + ones(_window(bits, kind, a) & _low(b - a))
+
+
+@_within
+def _kind_bit(kinds, kind, place):
+    return np.uint64(kinds >> kind & 1) << np.uint64(place)
 
 
 @_inner
-def _classify(text, kind_of, kinds, ascii, seen, row):
-    """Write each character's kind at its first byte (0 at the others); count ASCII characters [2, 128] and kinds."""
-    ascii[:] = 0
-    seen[:] = 0
-    p = 0
-    while p < len(text):
-        byte = text[p]
-        if byte < 0x80:
-            kinds[p] = kind_of[byte]
-            ascii[p & 1, byte] += 1  # two counters, so that one need not wait for the other
-            p += 1
-            continue
-        width = 2 + (byte >= 0xE0) + (byte >= 0xF0)
-        point = np.int64(byte) & (0x7F >> width)
-        for q in range(p + 1, p + width):
-            point = point << 6 | (np.int64(text[q]) & 0x3F)
-            kinds[q] = u.CONTINUATION
-        kinds[p] = kind_of[point]
-        seen[kinds[p]] += 1
-        p += width
-    for byte in range(128):
-        ascii[0, byte] += ascii[1, byte]
-        seen[kind_of[byte]] += ascii[0, byte]
-        row[CODE] += ascii[0, byte] * _CODE[byte]
-    row[CHARACTERS], row[HASHES], row[ELLIPSES] = seen.sum(), ascii[0, 35], seen[u.ELLIPSIS]
-    row[DIGITS], row[UPPERS], row[NEWLINES] = seen[u.DIGIT], seen[u.UPPER], seen[u.NEWLINE]
-    row[LETTERS] = seen[u.LOWER] + seen[u.UPPER] + seen[u.LETTER] + seen[u.SOLO]
+def _classify(text, size, kind_of, byte_kinds, kinds, bits, row):
+    """Write each character's kind at its first byte (0 at the others) and the bit sets; count what is asked of bytes.
+
+    Returns (a number of words that no split exceeds, what the text may contain).
+    """
+    gaps, specials, phrases, dots, begun = _ZERO, _ZERO, _NONE, _NONE, _NONE
+    for block in range((size >> 6) + 1):
+        p = block << 6
+        inside = _low(size - p) if size - p < 64 else _ALL
+        letter, upper, digit = bytes_in(text, p, 32, 97, 26), bytes_in(text, p, 0, 65, 26), bytes_in(text, p, 0, 48, 10)
+        feed = bytes_in(text, p, 0, 10, 1)
+        space = bytes_in(text, p, 0, 28, 5) | (bytes_in(text, p, 0, 9, 5) & ~feed) | begun
+        begun = _NONE
+        high, continuation = bytes_in(text, p, 0, 128, 128), bytes_in(text, p, 0, 128, 64)
+        special = ~(letter | digit | feed | space | high) & inside
+        for q in range(p, p + 64):
+            kinds[q] = byte_kinds[text[q]]
+        lead = high & ~continuation
+        while lead:
+            place = zeros_before(lead)
+            lead &= lead - _ONE
+            q = p + place
+            width = 2 + (text[q] >= 0xE0) + (text[q] >= 0xF0)
+            point = np.int64(text[q]) & (0x7F >> width)
+            for r in range(q + 1, q + width):
+                point = point << 6 | (np.int64(text[r]) & 0x3F)
+            kind = np.int64(kind_of[point])
+            kinds[q] = kind
+            letter |= _kind_bit(_LETTERS, kind, place)
+            upper |= _kind_bit(1 << u.UPPER, kind, place)
+            digit |= _kind_bit(1 << u.DIGIT, kind, place)
+            if kind == u.SPACE:  # all its bytes, some of them perhaps in the next block
+                space |= _low(width) << np.uint64(place)
+                begun = _low(width) >> np.uint64(64 - place) if place else _NONE
+            special |= _kind_bit(~_NOT_SPECIAL, kind, place)
+            row[ELLIPSES] += kind == u.ELLIPSIS
+        angle = bytes_in(text, p, 2, 62, 1)  # < and >
+        bits[GAPS, block], bits[SPACES, block], bits[FEEDS, block] = feed | space | ~inside, space, feed | ~inside
+        bits[SPECIALS, block], bits[LETTER_BITS, block], bits[DIGIT_BITS, block] = special, letter, digit
+        bits[CONTINUATIONS, block], bits[ANGLES, block] = continuation, angle
+        gaps += ones(feed | space)
+        specials += ones(special)
+        row[CHARACTERS] -= ones(continuation)
+        row[DIGITS] += ones(digit)
+        row[UPPERS] += ones(upper)
+        row[LETTERS] += ones(letter)
+        row[NEWLINES] += ones(feed)
+        row[HASHES] += ones(bytes_in(text, p, 0, 35, 1))
+        row[CODE] += ones(_code(text, p))
+        phrases |= _rare_letters(text, p)
+        dots |= bytes_in(text, p, 0, 46, 1) & bytes_in(text, p + 1, 0, 46, 1) & bytes_in(text, p + 2, 0, 46, 1)
+    after = (size >> 6) + 1
+    bits[:, after] = 0
+    bits[GAPS, after] = bits[FEEDS, after] = _ALL
+    row[CHARACTERS] += size
+    return 1 + gaps + 2 * specials, (phrases != _NONE) * _MAY_HAVE_PHRASES | (dots != _NONE) * _DOTS
+
+
+@_within
+def _code(text, p):
+    """Which of 64 bytes are one of {}[]<>=;_|\\^~$@&*+/` (the ranges are [ to `, { to ~, ; to >)."""
+    found = bytes_in(text, p, 0, 91, 6) | bytes_in(text, p, 0, 123, 4) | bytes_in(text, p, 0, 59, 4)
+    found |= bytes_in(text, p, 0, 64, 1) | bytes_in(text, p, 0, 36, 1) | bytes_in(text, p, 0, 38, 1)
+    return found | bytes_in(text, p, 0, 42, 2) | bytes_in(text, p, 0, 47, 1)
+
+
+@_within
+def _rare_letters(text, p):
+    """At which of 64 bytes there is a curly bracket or "psu", "jav", "vac", "kie" or "rms"; each phrase has one."""
+    found = bytes_in(text, p, 0, 123, 1) | _letters(text, p, 112, 115, 117) | _letters(text, p, 106, 97, 118)
+    found |= _letters(text, p, 118, 97, 99) | _letters(text, p, 107, 105, 101)
+    return found | _letters(text, p, 114, 109, 115)
+
+
+@_within
+def _letters(text, p, a, b, c):
+    return bytes_in(text, p, 32, a, 1) & bytes_in(text, p + 1, 32, b, 1) & bytes_in(text, p + 2, 32, c, 1)
 
 
 @_inner
-def _most_words(seen):
-    """No text has more words: each begins after white space, or at or behind a character that is not plain."""
-    most = 1 + seen[u.SPACE] + seen[u.NEWLINE]
-    for kind in range(u.KINDS):
-        if kind != u.SPACE and kind != u.NEWLINE and not _PLAIN >> kind & 1:
-            most += 2 * seen[kind]
-    return most
-
-
-@_inner
-def _has_ellipsis(text):
-    found = False
-    for p in range(len(text) - 2):  # without a way out, so that it is done for many bytes at once
-        found |= (text[p] == 46) & (text[p + 1] == 46) & (text[p + 2] == 46)
-    return found
-
-
-@_inner
-def _ellipses(text):
+def _ellipses(text, size):
     """How often three periods stand in a row, without overlap."""
     found, dots = 0, 0
-    for p in range(len(text)):
+    for p in range(size):
         dots = dots + 1 if text[p] == 46 else 0
         if dots == 3:
             found += 1
@@ -210,18 +329,20 @@ def _ellipses(text):
 
 
 @_inner
-def _markup(text, kinds):
+def _markup(text, size, bits):
     """Characters in <tags>: from "<" and a letter, "/" or "!" to the next ">", if no other "<" comes before it."""
-    found, inside = 0, 0
-    for p in range(len(text)):
-        if text[p] == 60:
-            after = text[p + 1] if p + 1 < len(text) else 0
-            inside = 1 if after == 33 or after == 47 or 97 <= (after | 32) <= 122 else 0
-        elif inside:
-            inside += kinds[p] != u.CONTINUATION
-            if text[p] == 62:
-                found += inside
-                inside = 0
+    found, begin = _ZERO, -1
+    for block in range((size >> 6) + 1):
+        angles = bits[ANGLES, block]
+        while angles:
+            p = block * 64 + zeros_before(angles)
+            angles &= angles - _ONE
+            if text[p] == 60:
+                after = text[p + 1]
+                begin = p if after == 33 or after == 47 or 97 <= (after | 32) <= 122 else -1
+            elif begin >= 0:
+                found += p + 1 - begin - _count(bits, CONTINUATIONS, begin, p + 1)
+                begin = -1
     return found
 
 
@@ -229,19 +350,29 @@ def _markup(text, kinds):
 
 
 @_inner
-def _lines(text, kinds, row, hashes, sizes, stop_hashes, stop_bits):
+def _lines(text, size, kinds, bits, row, has, numbers, hashes, ends, keys, stop_words, stop_slots, stop_factor):
     """Split all lines into words, judge each, and count those (and the paragraphs) that came before."""
-    most = row[NEWLINES] + 1
-    lines, line_sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int64)
-    paragraphs, paragraph_sizes = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int64)
-    state = np.zeros(5, dtype=np.int64)
-    a, open_paragraph = _ZERO, False
-    while a < len(text):
-        begin, end, a, characters, code = _line(text, kinds, a, row, state, hashes, sizes, stop_hashes, stop_bits)
-        if begin == end:
+    starts, stops, line_sizes, paragraph_sizes = numbers[0], numbers[1], numbers[2], numbers[3]
+    word_hashes, lines, paragraphs = hashes[0], hashes[1], hashes[2]
+    a, words, open_paragraph = _ZERO, _ZERO, False
+    while a < size:
+        feed = _next(bits, FEEDS, a)
+        begin = _next_not(bits, SPACES, a)
+        if begin == feed:
             open_paragraph = False
+            a = feed + 1
             continue
-        _judge_line(text, kinds, begin, end, characters, row, state)
+        first = words
+        end, words, chunks, longest = _split_line(text, kinds, bits, begin, feed, starts, stops, words)
+        alone, sentences = _measure(
+            text, kinds, bits, first, words, starts, stops, word_hashes, ends, row, stop_words, stop_slots, stop_factor
+        )
+        last = feed - (text[feed - 1] == 13)
+        characters = last - a - _count(bits, CONTINUATIONS, a, last)
+        _judge_line(text, kinds, begin, end, characters, row)
+        if max(chunks, alone) >= PROSE_LINE_WORDS and longest <= PROSE_WORD_CHARACTERS:
+            _prose_line(text, kinds, begin, end, row, sentences, has)
+        code = _hash(text, a, last)
         lines[row[LINES]], line_sizes[row[LINES]] = code, characters
         row[LINES] += 1
         n = row[PARAGRAPHS]
@@ -252,54 +383,75 @@ def _lines(text, kinds, row, hashes, sizes, stop_hashes, stop_bits):
             row[PARAGRAPHS] = n
         paragraphs[n - 1] = (paragraphs[n - 1] ^ code) * _GOLDEN
         paragraph_sizes[n - 1] += characters + 1
-    row[LINE_REPEATS], row[LINE_CHARACTERS] = _repeats(lines, line_sizes, row[LINES])
-    row[PARAGRAPH_REPEATS], row[PARAGRAPH_CHARACTERS] = _repeats(paragraphs, paragraph_sizes, row[PARAGRAPHS])
+        a = feed + 1
+    row[WORDS] = words
+    row[LINE_REPEATS], row[LINE_CHARACTERS] = _repeats(lines, line_sizes, row[LINES], keys)
+    row[PARAGRAPH_REPEATS], row[PARAGRAPH_CHARACTERS] = _repeats(paragraphs, paragraph_sizes, row[PARAGRAPHS], keys)
 
 
-@_inner
-def _line(text, kinds, p, row, state, hashes, sizes, stop_hashes, stop_bits):
-    """Split the line that begins at `p` into words.
+@_within
+def _hash(text, a, b):
+    """The hash of the bytes [a, b): eight at a time, and how many (statistics.py computes the same)."""
+    code = _OFFSET ^ np.uint64(b - a)
+    while b - a > 8:
+        code = (code ^ eight_bytes(text, a)) * _GOLDEN
+        code ^= code >> np.uint64(32)
+        a += 8
+    code = (code ^ (eight_bytes(text, a) & (_ALL >> np.uint64(64 - 8 * (b - a))))) * _GOLDEN
+    return code ^ code >> np.uint64(32)
 
-    Returns (where its first character that is no white space is, the end of the last one, where the next line begins,
-    characters, hash of the whole line).
+
+@_within
+def _split_line(text, kinds, bits, p, feed, starts, stops, words):
+    """Write where the words begin and end of the line that ends at `feed`, its first one at `p`.
+
+    Returns (where the last one ends, words, pieces between white space, characters of the longest).
     """
-    state[ENDED], state[SENTENCES], state[CHUNKS], state[LONGEST], state[SOLO_WORDS] = 1, 0, 0, 0, 0
-    begin, end, characters, line = p, p, _ZERO, _OFFSET
-    while p < len(text) and text[p] != 10:
-        if kinds[p] == u.SPACE:
-            if text[p] == 13 and (p + 1 == len(text) or text[p + 1] == 10):
-                p += 1
-                break
-            characters += 1
-            line = (line ^ text[p]) * _PRIME
-            p += 1
-            while p < len(text) and kinds[p] == u.CONTINUATION:
-                line = (line ^ text[p]) * _PRIME
-                p += 1
-            continue
-        chunk, code, size, mask = p, _OFFSET, _ZERO, _ZERO
-        q = np.uint64(p)  # an unsigned index is not tried for being negative: this is the innermost loop
-        while q < np.uint64(len(text)) and (kinds[q] > u.NEWLINE or kinds[q] == u.CONTINUATION):
-            code = (code ^ text[q]) * _PRIME
-            size += kinds[q] != u.CONTINUATION
-            mask |= 1 << kinds[q]
-            q += _ONE
-        p = np.int64(q)
-        begin = begin if state[CHUNKS] else chunk
-        end = p
-        characters += size
-        line = (line ^ code) * _GOLDEN
-        state[CHUNKS] += 1
-        state[LONGEST] = max(state[LONGEST], size)
-        if mask & ~_PLAIN and size > 1:
-            _split_chunk(text, kinds, chunk, p, mask, row, state, hashes, sizes, stop_hashes, stop_bits)
+    chunks, longest, end = _ZERO, _ZERO, p
+    while p < feed:
+        end = _next(bits, GAPS, p)
+        size = end - p
+        if size > PROSE_WORD_CHARACTERS:
+            size -= _count(bits, CONTINUATIONS, p, end)
+        longest = max(longest, size)
+        chunks += 1
+        if _window(bits, SPECIALS, p) & _low(min(end - p, _SEEN)) or end - p > _SEEN:
+            words = _split_chunk(text, kinds, bits, p, end, starts, stops, words)
         else:
-            _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bits)
-    return begin, end, p + 1, characters, line
+            starts[words], stops[words] = p, end
+            words += 1
+        p = _next_not(bits, SPACES, end)
+    return end, words, chunks, longest
+
+
+@_within
+def _measure(text, kinds, bits, first, last, starts, stops, hashes, ends, row, stop_words, stop_slots, stop_factor):
+    """Hash and count the words of a line; returns (letters that are words, sentences)."""
+    letters, words, characters, alone, sentences, ended, seen = 0, 0, 0, 0, 0, 1, 0
+    for n in range(first, last):
+        a, b = np.int64(starts[n]), np.int64(stops[n])
+        code = _hash(text, a, b)
+        size = b - a - _count(bits, CONTINUATIONS, a, b)
+        letter = _count(bits, LETTER_BITS, a, b) > 0
+        is_word = letter or _count(bits, DIGIT_BITS, a, b) > 0
+        hashes[n], ends[n + 1] = code, ends[n] + size
+        letters += letter
+        words += is_word
+        characters += size * is_word
+        alone += is_word and kinds[a] == u.SOLO
+        sentences += is_word and ended
+        ended = 0 if is_word else ended | (size == 1 and _ENDS >> kinds[a] & 1)
+        number = np.int64(stop_slots[(code * stop_factor) >> np.uint64(64 - STOP_BITS)])
+        seen |= np.int64(stop_words[number] == code) << number
+    row[ALPHABETIC] += letters
+    row[SYMBOL_WORDS] += last - first - words
+    row[WORD_CHARACTERS] += characters
+    row[STOP_WORDS] |= seen
+    return alone, sentences
 
 
 @_inner
-def _judge_line(text, kinds, a, b, characters, row, state):
+def _judge_line(text, kinds, a, b, characters, row):
     """Count what the line is whose visible part is [a, b)."""
     kind = kinds[_previous(kinds, b)]
     bullet = text[a] == 45 or (b - a > 2 and text[a] == 0xE2 and text[a + 1] == 0x80 and text[a + 2] == 0xA2)
@@ -307,12 +459,10 @@ def _judge_line(text, kinds, a, b, characters, row, state):
     row[ELLIPSIS_LINES] += kind == u.ELLIPSIS or _ends_with_dots(text, a, b)
     row[TERMINAL_LINES] += kind == u.PERIOD or kind == u.TERMINAL
     row[SHORT_LINES] += characters <= SHORT_LINE
-    if max(state[CHUNKS], state[SOLO_WORDS]) >= PROSE_LINE_WORDS and state[LONGEST] <= PROSE_WORD_CHARACTERS:
-        _prose_line(text, kinds, a, b, row, state[SENTENCES])
 
 
 @_inner
-def _prose_line(text, kinds, a, b, row, sentences):
+def _prose_line(text, kinds, a, b, row, sentences, has):
     """C4's judgement of a line: does it count as prose, and does it condemn the document?"""
     cut = _before_citation(text, a, b)
     while cut < b:
@@ -323,7 +473,7 @@ def _prose_line(text, kinds, a, b, row, sentences):
     kind = kinds[_previous(kinds, b)]
     if (kind != u.PERIOD and kind != u.TERMINAL and kind != u.QUOTE) or _ends_with_dots(text, a, b):
         return
-    phrases = _phrases_in(text, a, b)
+    phrases = _phrases_in(text, a, b) if has & _MAY_HAVE_PHRASES else 0
     if phrases & 1:
         row[PROSE_LOREM] += 1
         return
@@ -393,12 +543,12 @@ def _previous(kinds, p):
 
 
 @_inner
-def _repeats(blocks, sizes, n):
+def _repeats(blocks, sizes, n, keys):
     """(how many of the n blocks came before, their characters)."""
     repeats, characters = 0, 0
     if n > 1:
         bits = _table_bits(n)
-        keys = np.zeros(1 << bits, dtype=np.uint64)
+        keys[: 1 << bits] = 0
         for i in range(n):
             key = blocks[i] | _ONE
             slot = _find(keys, key, bits)
@@ -413,43 +563,43 @@ def _repeats(blocks, sizes, n):
 
 
 @_inner
-def _split_chunk(text, kinds, a, b, mask, row, state, hashes, sizes, stop_hashes, stop_bits):
+def _split_chunk(text, kinds, bits, a, b, starts, stops, n):
     """Split what stands between white space: punctuation in front and behind, a clitic, and the core."""
     front = a
     while front < b and (_SPLIT_OFF >> kinds[front] & 1 or _is_dots(text, front, b)):
+        starts[n] = front
         front = _after_mark(kinds, front, b)
+        stops[n] = front
+        n += 1
     back = b
     while back > front:
         last = _previous(kinds, back)
         if not _SPLIT_OFF >> kinds[last] & 1 and not (kinds[last] == u.PERIOD and _splits_period(kinds, front, last)):
             break
         back = last
-    core = _before_clitic(text, front, back) if mask >> u.QUOTE & 1 else back
-    while a < b:
-        if a < front:
-            after = _after_mark(kinds, a, front)
-        elif a < core:
-            after = _core_word_end(text, kinds, a, front, core)
-        elif a < back:
-            after = back
-        else:
-            after = _after_mark(kinds, a, b)
-        code, size, mask = _OFFSET, _ZERO, _ZERO
-        for p in range(np.uint64(a), np.uint64(after)):
-            code = (code ^ text[p]) * _PRIME
-            size += kinds[p] != u.CONTINUATION
-            mask |= 1 << kinds[p]
-        _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bits)
-        a = after
+    core = _before_clitic(text, front, back)
+    n = _split_core(text, kinds, bits, front, core, starts, stops, n)
+    if core < back:
+        starts[n], stops[n] = core, back
+        n += 1
+    while back < b:
+        starts[n] = back
+        back = _after_mark(kinds, back, b)
+        stops[n] = back
+        n += 1
+    return n
 
 
-@_inner
-def _core_word_end(text, kinds, begin, a, b):
-    """Where the word ends that begins at `begin` in the core [a, b): at or after the next joint."""
-    for p in range(begin, b):
-        kind = kinds[p]
-        if _PLAIN >> kind & 1:
+@_within
+def _split_core(text, kinds, bits, a, b, starts, stops, n):
+    """Split the core [a, b) at its joints."""
+    begin = p = a
+    while p < b:
+        ahead = np.int64(zeros_before(_window(bits, SPECIALS, p) | _ONE << np.uint64(_SEEN)))
+        p += ahead
+        if ahead == _SEEN or p >= b:
             continue
+        kind = kinds[p]
         after = p + 1
         if kind == u.SOLO or kind == u.ICON:
             while after < b and (kinds[after] == u.CONTINUATION or kinds[after] == u.MARK):
@@ -462,9 +612,19 @@ def _core_word_end(text, kinds, begin, a, b):
             while after < b and (kinds[after] == u.CONTINUATION or (kinds[after] == kind and kind == u.HYPHEN)):
                 after += 1
             joint = p > a and after < b and _joins(kind, kinds[_previous(kinds, p)], kinds[after])
-        if joint:
-            return after if p == begin else p
-    return b
+        if not joint:
+            p += 1
+            continue
+        if p > begin:
+            starts[n], stops[n] = begin, p
+            n += 1
+        starts[n], stops[n] = p, after
+        n += 1
+        begin = p = after
+    if begin < b:
+        starts[n], stops[n] = begin, b
+        n += 1
+    return n
 
 
 @_inner
@@ -525,29 +685,6 @@ def _before_clitic(text, a, b):
     return b
 
 
-@_within
-def _keep_word(code, size, mask, row, state, hashes, sizes, stop_hashes, stop_bits):
-    """Add a word of `size` characters, whose kinds are the bits of `mask`, and see whether a sentence begins."""
-    n = row[WORDS]
-    hashes[n], sizes[n] = code, size
-    row[WORDS] = n + 1
-    if mask & _ALNUM:
-        state[SOLO_WORDS] += mask >> u.SOLO & 1
-        row[WORD_CHARACTERS] += size
-        row[ALPHABETIC] += mask & _LETTERS != 0
-        slot = np.int64(code & np.uint64(STOP_SLOTS - 1))
-        while stop_hashes[slot]:
-            if stop_hashes[slot] == code:
-                row[STOP_WORDS] |= stop_bits[slot]
-            slot = (slot + 1) % STOP_SLOTS
-        state[SENTENCES] += state[ENDED]
-        state[ENDED] = 0
-    else:
-        row[SYMBOL_WORDS] += 1
-        if size == 1 and mask & _ENDS:
-            state[ENDED] = 1
-
-
 # --- repetition ---
 
 
@@ -570,116 +707,100 @@ def _find(keys, key, bits):
 
 
 @_inner
-def _n_grams(hashes, sizes, n_words, row):
-    """Characters of the most frequent 2- to 4-gram, spaces included, and of all repeated 5- to 10-grams."""
-    ends = np.zeros(n_words + 1, dtype=np.int64)
-    for i in range(n_words):
-        ends[i + 1] = ends[i] + sizes[i]
-    pairs, places, left = _pairs_seen_twice(hashes, n_words)
-    apart, numbers = places.copy(), np.empty(n_words, dtype=np.int32)
-    counts, firsts = np.empty(left, dtype=np.int32), np.empty(left, dtype=np.int32)
-    known, rest = _ZERO, left
+def _n_grams(n_words, row, numbers, hashes, ends, keys, values, tally):
+    """Characters of the most frequent 2- to 4-gram, spaces included, and of all repeated 5- to 10-grams.
+
+    Word i is the characters [ends[i], ends[i + 1]) of all words put together.
+    """
+    words, pairs = hashes[0], hashes[1]
+    places, named, counts, firsts = numbers[2], numbers[3], numbers[4], numbers[5]
+    left = max(n_words - 1, 0)
+    for i in range(left):
+        pairs[i], places[i] = (words[i] ^ (words[i + 1] * _GOLDEN)) | _ONE, i
     for n in range(2, min(n_words, 10) + 1):
         if n > 2:
-            left, known, rest = _lengthen(places, left, numbers, known, counts, firsts, pairs, apart)
+            left = _lengthen(places, left, named, pairs)
         if left == 0 and n > 4:
             break
-        known = _number(pairs, apart, rest, numbers, known, counts, firsts)
+        left = _seen_twice(pairs, places, left, tally)
+        known = _number(pairs, places, left, named, counts, firsts, keys, values)
         if n <= 4:
-            row[TOP + n - 2] = _top(counts[:known], firsts, ends, n)
+            row[TOP + n - 2] = _top(counts, known, firsts, ends, n)
         kept = _ZERO
         for j in range(left):
-            if counts[numbers[places[j]]] > 1:
-                places[kept] = places[j]
-                kept += 1
+            places[kept] = places[j]
+            kept += counts[named[places[j]]] > 1
         left = kept
         if n >= 5:
-            row[REPEATED + n - 5] = _repeated(places, left, numbers, counts, ends, n)
+            row[REPEATED + n - 5] = _repeated(places, left, named, counts, ends, n)
 
 
 @_inner
-def _pairs_seen_twice(hashes, n_words):
-    """(keys, places, their number) of the 2-grams that may occur twice: those alone in their slot of a tally cannot."""
-    most = max(n_words - 1, 0)
-    pairs, places = np.empty(most, dtype=np.uint64), np.empty(most, dtype=np.int32)
-    bits = _table_bits(most) + 1
-    shift = np.uint64(64 - bits)
-    tally = np.zeros(1 << bits, dtype=np.uint8)
-    for i in range(most):
-        pairs[i] = (hashes[i] ^ (hashes[i + 1] * _GOLDEN)) | _ONE
-        slot = (pairs[i] * _GOLDEN) >> shift
-        tally[slot] += tally[slot] < 2
-    kept = _ZERO
-    for i in range(most):
-        if tally[(pairs[i] * _GOLDEN) >> shift] == 2:
-            pairs[kept] = pairs[i]
-            places[kept] = i
-            kept += 1
-    return pairs, places, kept
+def _lengthen(places, left, named, pairs):
+    """From the (n-1)-grams at `places` to the n-grams: the pairs of numbers they are; returns how many are left.
 
-
-@_inner
-def _lengthen(places, left, numbers, known, counts, firsts, pairs, apart):
-    """From the numbers of (n-1)-grams at `places` to those of n-grams: most go on as the first of their kind did.
-
-    Places whose next one is not left are given up. Returns (places left, n-grams numbered so far, places that go on
-    otherwise): the last are in `apart`, with their pairs of (n-1)-gram numbers, for `_number`.
+    A place is left if the next one is: else the n-gram does not occur twice.
     """
-    heads, nexts = np.full(known, -1, dtype=np.int32), np.empty(known, dtype=np.int32)
-    kept, found, rest = _ZERO, _ZERO, _ZERO
+    kept = _ZERO
     for j in range(left - 1):
         place = places[j]
-        if places[j + 1] != place + 1:
-            continue
+        pairs[kept] = np.uint64(named[place]) << np.uint64(32) | np.uint64(named[place + 1] + 1)
         places[kept] = place
-        kept += 1
-        first, second = numbers[place], numbers[place + 1]
-        if heads[first] < 0:
-            heads[first], nexts[first] = found, second
-            numbers[place], counts[found], firsts[found] = found, 1, place
-            found += 1
-        elif nexts[first] == second:
-            numbers[place] = heads[first]
-            counts[heads[first]] += 1
-        else:
-            pairs[rest] = np.uint64(first) << np.uint64(32) | np.uint64(second + 1)
-            apart[rest] = place
-            rest += 1
-    return kept, found, rest
+        kept += places[j + 1] == place + 1
+    return kept
 
 
 @_inner
-def _number(pairs, apart, rest, numbers, known, counts, firsts):
-    """Number the pairs from `known` on, equal ones alike, and write the numbers at their places; returns how many."""
-    bits = _table_bits(rest)
-    keys, values = np.zeros(1 << bits, dtype=np.uint64), np.empty(1 << bits, dtype=np.int32)
-    for j in range(rest):
+def _seen_twice(pairs, places, left, tally):
+    """Keep the pairs that may occur twice: those alone in their slot of a tally cannot. Returns how many are left."""
+    bits = _table_bits(left) + 2
+    shift = np.uint64(64 - bits)
+    tally[: 1 << bits] = 0
+    for j in range(left):
+        slot = (pairs[j] * _GOLDEN) >> shift
+        tally[slot] = 1 + (tally[slot] > 0)
+    kept = _ZERO
+    for j in range(left):
+        pair, place = pairs[j], places[j]
+        pairs[kept], places[kept] = pair, place
+        kept += tally[(pair * _GOLDEN) >> shift] > 1
+    return kept
+
+
+@_inner
+def _number(pairs, places, left, named, counts, firsts, keys, values):
+    """Number the pairs, equal ones alike, and write the numbers at their places; returns how many there are."""
+    bits = _table_bits(left)
+    keys[: 1 << bits] = 0
+    known = _ZERO
+    for j in range(left):
         slot = _find(keys, pairs[j], bits)
-        if not keys[slot]:
-            keys[slot], values[slot] = pairs[j], known
-            counts[known], firsts[known] = 0, apart[j]
-            known += 1
-        numbers[apart[j]] = values[slot]
-        counts[values[slot]] += 1
+        new = keys[slot] == _NONE
+        number = known if new else np.int64(values[slot])
+        keys[slot], values[slot] = pairs[j], number
+        named[places[j]] = number
+        counts[number] = 1 if new else counts[number] + 1
+        firsts[number] = places[j] if new else firsts[number]
+        known += new
     return known
 
 
 @_inner
-def _top(counts, firsts, ends, n):
+def _top(counts, known, firsts, ends, n):
     """Characters of all occurrences of the most frequent n-gram, the earliest of those that tie."""
     first, most = 0, 1
-    for number in range(len(counts)):
+    for number in range(known):
         if counts[number] > most or (counts[number] == most > 1 and firsts[number] < first):
             first, most = firsts[number], counts[number]
     return (ends[first + n] - ends[first] + n - 1) * most
 
 
 @_inner
-def _repeated(places, left, numbers, counts, ends, n):
+def _repeated(places, left, named, counts, ends, n):
     """Characters of the n-grams that came before, going from left to right; one found is stepped over as a whole."""
     characters, free = 0, 0
     for j in range(left):
-        place, number = places[j], numbers[places[j]]
+        place, number = places[j], named[places[j]]
         if place >= free:
             if counts[number] < 0:
                 characters += ends[place + n] - ends[place]
