@@ -61,10 +61,17 @@ attempt(link)""",
     "overwrite the standard library": "attempt(lambda: open(os.__file__, 'a').write('x'))",
     "make the standard library writable": "attempt(lambda: os.chmod(os.__file__, 0o666))",
     "a module dropped into the standard library": "attempt(lambda: open(os.__file__[:-5] + 'evil.py', 'w'))",
-    "installed packages": """
+    "read installed packages": """
 import glob
-folders = [p for b in sys.path + [os.path.dirname(os.__file__)] for p in glob.glob(b + "/*-packages")]
-attempt(lambda: [n for f in folders for n in os.listdir(f)] or False)""",
+def read():
+    for folder in sys.path + [os.path.dirname(os.__file__)]:
+        for path in glob.glob(folder + "/*-packages/**", recursive=True):
+            try:
+                return path, open(path, "rb").read(9)
+            except OSError:
+                continue
+    return False
+attempt(read)""",
     "devices of the disk": "attempt(lambda: [os.open('/dev/' + n, 0) for n in ('sda', 'vda', 'nvme0n1', 'mem')])",
     "make a device": "attempt(lambda: os.mknod('disk', 0o60666, os.makedev(8, 0)))",
     "kernel settings": "attempt(lambda: open('/proc/sys/kernel/core_pattern', 'w').write('|/tmp/x'))",

@@ -5,8 +5,8 @@
     namespaces+seccomp            the same for kernels without Landlock
     bubblewrap+landlock+seccomp   where only a set-user-id or specially permitted bwrap may make namespaces
     bubblewrap+seccomp
-    landlock+seccomp              in any container: no file but the interpreter's can be read (that others exist can be
-                                  seen), none written; no sockets; no other processes made or reached
+    landlock+seccomp              in any container: no file but the interpreter's can be read (names of others can
+                                  be seen), none written; no sockets; no other processes made or reached
     limits only                   processor, memory and time; everything else is open. Refused, unless allowed.
 
 Where there are no namespaces, a program has no private folder and can start no other process.

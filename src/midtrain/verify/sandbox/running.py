@@ -26,6 +26,9 @@ from midtrain.verify.sandbox.zygote import REPORT
 _GRACE_S = 20.0
 """How long to wait for what is ours to do (a fork, a report) before the sandbox counts as broken."""
 
+_OWN_FRAME = 4096
+"""Bytes of a frame that say how a question was answered, whatever the limit of what is answered."""
+
 
 class Status(StrEnum):
     """How a program ended."""
@@ -143,7 +146,7 @@ class Running:
         """The next frame of the channel."""
         while True:
             whole = 4 + int.from_bytes(self._inbox[:4], "big")
-            if len(self._inbox) >= 4 and whole > self.limits.output:
+            if len(self._inbox) >= 4 and whole > max(self.limits.output, _OWN_FRAME):
                 self.stop(Status.OUTPUT, "a value too large")
                 raise Ended
             if len(self._inbox) >= whole >= 4 and len(self._inbox) >= 4:
