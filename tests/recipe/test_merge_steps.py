@@ -14,6 +14,7 @@ from midtrain.recipe.graph import build_graph
 from midtrain.recipe.load import load_recipe
 from midtrain.recipe.make_merge import half, merge_sentence
 from midtrain.recipe.merge import load_merge, merge_models
+from midtrain.recipe.plan import make_plan
 from midtrain.recipe.run import run_recipe
 
 
@@ -145,3 +146,9 @@ def test_a_file_merges_folders_that_lie_beside_it(small_run, tmp_path):
         merge_models(file, tmp_path / "none", ["models.0=./seed7"])
     with pytest.raises(UserError, match="There is no file"):
         load_merge(tmp_path / "other.yaml")
+
+
+def test_the_plan_says_what_a_merge_costs(small_recipe, small_run):
+    recipe = load_recipe(small_recipe, ["merge={method: repair, alphas: [0.1, 0.3]}"])
+    plan = make_plan(recipe, small_run[0])
+    assert plan.arms[-1] == "merged  2 seeds with 0.1, 0.3 of the parent, 4 evaluations"

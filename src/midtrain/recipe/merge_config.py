@@ -26,6 +26,10 @@ class SoupConfig(_OfSeedsConfig):
     of: Literal["seeds"] = "seeds"
     """What is averaged."""
 
+    def summary(self, seeds: int) -> str:
+        """What is made, for the plan."""
+        return f"the average of {seeds} seeds, evaluated once"
+
 
 class GreedySoupConfig(_OfSeedsConfig):
     """Average those seeds that help each other, by the target, and confirm it on items not used for the choice."""
@@ -39,6 +43,10 @@ class GreedySoupConfig(_OfSeedsConfig):
         """Raise ValueError when the recipe lacks what this merge needs."""
         super().require(seeds, has_target)
         _require_target(has_target)
+
+    def summary(self, seeds: int) -> str:
+        """What is made, for the plan."""
+        return f"the average of those of {seeds} seeds that help each other, up to {seeds} evaluations"
 
 
 class RepairConfig(Config):
@@ -59,6 +67,11 @@ class RepairConfig(Config):
         if len(set(alphas)) != len(alphas):
             raise ValueError("lists the same alpha twice")
         return sorted(alphas)
+
+    def summary(self, seeds: int) -> str:
+        """What is made, for the plan."""
+        shares = ", ".join(f"{alpha:g}" for alpha in self.alphas)
+        return f"{seeds} seeds with {shares} of the {self.with_}, {seeds * len(self.alphas)} evaluations"
 
     def require(self, seeds: int, has_target: bool) -> None:
         """Raise ValueError when the recipe lacks what this merge needs."""

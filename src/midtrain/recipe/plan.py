@@ -214,4 +214,6 @@ def _check_control(recipe: RecipeConfig, sizes: dict[str, SourceSize]) -> list[s
                 _check_cap(f"{name} (control)", source, epochs, stage.mixture.cap(source), sizes[source])
         mix = ", ".join(f"{source} {weight:.0%}" for source, weight in recipe.control.weights.items())
         lines.append(f"control  {len(recipe.seeds)} seeds, the same stages on {mix}")
+    if recipe.merge is not None:
+        lines.append(f"merged  {recipe.merge.summary(len(recipe.seeds))}")
     return lines
