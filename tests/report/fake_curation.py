@@ -55,6 +55,11 @@ def web():
             "counts": {"documents": 900, "kept": 600, "bytes": 90_000, "bytes_kept": 60_000},
             "drops": filtered,
             "facts": {
+                "derived": [
+                    {"language": "l3", "documents": 30, "thresholds": {"few_words": [50, 12.0]}},
+                    {"language": "l4", "documents": 30, "thresholds": {}},
+                ],
+                "kept_by": [{"score": "likes", "asked": "good with a chance of 0.8", "threshold": 0.6312}],
                 "histograms": [*histograms, histogram("idle", at_most=4.0, dropped=(30, 0, 0, 0))],
                 "languages": [language(f"l{i}", 30, 9000 - i, uncertain=i) for i in range(14)],
             },
@@ -64,6 +69,7 @@ def web():
             "drops": drops,
             "facts": {
                 "bytes_dropped": dict(zip(drops, (20_000, 10_000, 6_000, 4_000), strict=False)),
+                "lines": {"no end of a sentence": 31, "javascript": 0},
                 "masked": {"email": 5, "card": 0},
             },
             "samples": samples,

@@ -6,13 +6,15 @@ recipe and folder finds done.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from midtrain.core.artifact import Artifact
-from midtrain.core.errors import UserError
+from midtrain.core.errors import UserError, did_you_mean, disk_errors
+from midtrain.documents.curation.config import CurateConfig
 from midtrain.recipe.curation_graph import documents_name
 from midtrain.recipe.graph import build_documents_graph
 from midtrain.recipe.make_curation import FOUND
@@ -80,6 +82,75 @@ def review_contamination(
     honoured = named is not None and Path(named).expanduser().resolve() == path.resolve()
     mend = "" if honoured else f" To have them honoured, set decontaminate.verdicts to {path}."
     return f"{left} matches wait for a verdict in {path}.{mend}"
+
+
+def documents_to_judge(folder: Path, source: str, score: str, count: int, to: Path, seed: int = 0) -> str:
+    """Choose `count` documents of a source of a run, spread over the bands of a score, and write them for a judge.
+
+    They go to a new JSONL file in `to`; documents of earlier rounds are not chosen again, and what the recipe masks is
+    masked. Training documents are chosen, of those that nothing but quality could drop. Returns what to do next. Raises
+    UserError for a source or score that the run does not have (yet), and when no document is left.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from midtrain.documents.curation.attributes import Attributes
+    from midtrain.documents.curation.checks import scores_of
+    from midtrain.documents.curation.filter import read_reasons
+    from midtrain.documents.curation.masking import hiding
+    from midtrain.documents.deduplication.collection import texts_of
+    from midtrain.documents.quality.ensemble import QUALITY
+    from midtrain.documents.quality.mining import choose, judged_ids, write_to_judge
+    from midtrain.documents.store import Documents
+
+    recipe, graph = open_documents(folder)
+    config = _scored(recipe, source, score)
+    assert config.quality is not None
+    states = {state.step.name: state for state in graph.states()}
+    if not states[f"attributes/{source}"].done:
+        raise UserError(f"{folder} has not scored {source} yet; run its recipe until `attributes/{source}`.")
+    documents = Documents(states[f"documents/{source}"].path)
+    scores_N = scores_of(config.quality, Attributes(states[f"attributes/{source}"].path, documents))[score]
+    rows = pa.concat_tables(documents.tables(columns=["id", "split"]))
+    asked_N = np.array([split == "train" for split in rows["split"].to_pylist()])
+    if states[f"filter/{source}"].done:
+        decision = read_reasons(states[f"filter/{source}"].path)
+        by_quality = [reason.startswith(QUALITY) for reason in decision.reasons]
+        asked_N &= np.array([*by_quality, True], dtype=bool)[decision.reason_N]
+    ids = rows["id"].to_pylist()
+    chosen = choose(np.where(asked_N, scores_N, np.nan), ids, count, seed=seed, known=judged_ids(to))
+    if not len(chosen):
+        raise UserError(f"{to} holds all documents of {source} that could be judged; curate more, or fill in labels.")
+    texts = pa.concat_arrays(list(texts_of(documents)(chosen)))
+    hide = hiding(config.pii)
+    shown = (hide.texts(texts) if hide else texts).to_pylist()
+    path = _next_round(to, f"{source}-{score}")
+    write_to_judge(path, [ids[row] for row in chosen], shown, scores_N[chosen])
+    return (
+        f"{len(chosen):,} documents to judge are in {path}: fill in `label`, make {to} the examples of a scorer "
+        f"(quality.scorers.NAME.train.examples.read), and curate again."
+    )
+
+
+def _scored(recipe: DocumentsConfig, source: str, score: str) -> CurateConfig:
+    """How `source` is curated; raises UserError when it is no source, or has no such score."""
+    if source not in recipe.sources:
+        raise UserError(f'There is no source "{source}".{did_you_mean(source, recipe.sources)}')
+    config = recipe.curation_of(source)
+    known = []
+    if config is not None and config.quality is not None:
+        known = [*config.quality.scorers, *(["ensemble"] if config.quality.ensemble else [])]
+    if config is None or score not in known:
+        mend = did_you_mean(score, known) if known else " Add a scorer under curate.quality.scorers."
+        raise UserError(f'The source "{source}" has no score "{score}".{mend}')
+    return config
+
+
+def _next_round(folder: Path, name: str) -> Path:
+    """The first file `name`-1.jsonl, -2 ... that does not exist; the folder does."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return next(path for n in itertools.count(1) if not (path := folder / f"{name}-{n}.jsonl").exists())
 
 
 def _row(recipe: DocumentsConfig, name: str, made: dict[str, Artifact]) -> dict[str, Any]:

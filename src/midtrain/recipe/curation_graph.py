@@ -63,7 +63,7 @@ def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
     steps.append(Step(attributes, 1, asked, needs, make, aliases=aliases))
     aliases = {documents: "documents", attributes: "attributes"}
     make = partial(make_curation.make_filter, name, config)
-    asked = config.model_dump(mode="json", exclude={"pii"}) | {"pii": config.pii and config.pii.kinds("drop")}
+    asked = config.model_dump(mode="json", exclude={"pii", "lines"}) | {"pii": config.pii and config.pii.kinds("drop")}
     needs = (documents, attributes)
     if config.quality is not None and any(keep.precision is not None for keep in config.quality.keep):
         needs, aliases = (*needs, f"scorers/{name}"), {**aliases, f"scorers/{name}": "scorers"}
@@ -131,6 +131,7 @@ def _curated(recipe: DocumentsConfig, name: str) -> Step:
     if name in recipe.annotated_sources():
         aliases[f"filter/{name}"] = "filter"
         asked["pii"] = config.pii and config.pii.model_dump(mode="json")
+        asked["lines"] = config.lines
         if recipe.deduplicate is not None:
             aliases["duplicates"] = "duplicates"
     make = partial(make_curation.make_curated, name, config)

@@ -225,7 +225,7 @@ def make_duplicates(
 
 
 def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
-    """Write the documents of a source that stay, passages cut and personal data masked."""
+    """Write the documents of a source that stay, passages and lines cut and personal data masked."""
     import pyarrow.parquet as pq
 
     from midtrain.documents.curation.apply import apply
@@ -241,7 +241,8 @@ def make_curated(name: str, config: CurateConfig, draft: Draft, inputs: dict[str
         if (folder / SPANS).exists():
             cuts = load_spans(folder)
     rewrite, hide, label = masking(config.pii), hiding(config.pii), f"curated {name}"
-    apply(reasons.documents, reasons.decision, draft, cuts=cuts, rewrite=rewrite, hide=hide, label=label)
+    lines = config.lines == "c4"
+    apply(reasons.documents, reasons.decision, draft, cuts=cuts, lines=lines, rewrite=rewrite, hide=hide, label=label)
 
 
 # ---- parts of the makers

@@ -78,13 +78,14 @@ def _languages(curation: Curation) -> str:
         "Kept by language: before anything else is asked of a document. Uncertain: the model's confidence is below "
         "what the recipe asks for that language."
     )
-    return found and found + _note(note)
+    derived = curation_tables.derived_table(curation.records)
+    return (found and found + _note(note)) + (folded("Thresholds derived for languages", derived) if derived else "")
 
 
 def _scorers(page: Page, curation: Curation) -> str:
-    found = curation_tables.scorer_table(curation.records)
+    found, kept_by = curation_tables.scorer_table(curation.records), curation_tables.kept_by_table(curation.records)
     if not found:
-        return ""
+        return kept_by
     note = (
         "AUC: the chance that a good document scores higher than another one; 0.5 is guessing. Calibration error: how "
         "far scores are from the share of good documents, as they are (where they are probabilities) and after "
@@ -96,7 +97,7 @@ def _scorers(page: Page, curation: Curation) -> str:
         '<i class="swatch dropped"></i>recall: the share of the good ones that is kept</p>'
     )
     tables = folded("Every threshold", curation_tables.sweep_tables(curation.records))
-    return found + _note(note) + (key + sweeps if sweeps else "") + tables
+    return found + _note(note) + kept_by + (key + sweeps if sweeps else "") + tables
 
 
 def _duplicates(curation: Curation) -> str:

@@ -94,8 +94,10 @@ def rewritten_sentence(name: str, curation: Curation) -> str:
         return ""
     found = (curation.duplicates or {}).get("counts", {})
     passages, size = found.get(f"passages {name}", 0), found.get(f"passage bytes {name}", 0)
-    masked = curation.records[name].curated.get("facts", {}).get("masked", {})
+    facts = curation.records[name].curated.get("facts", {})
+    lines, masked = facts.get("lines", {}), facts.get("masked", {})
     told = [f"repeated passages cut {passages:,} ({words.size(size)})"] if passages else []
+    told += [f"lines gone for {reason} {number:,}" for reason, number in lines.items() if number]
     told += [f"{kind} masked {number:,}" for kind, number in masked.items() if number]
     return f"{counts['rewritten']:,} documents are changed" + (f": {', '.join(told)}." if told else ".")
 
@@ -170,6 +172,34 @@ def sweep_tables(records: Mapping[str, CurationRecord]) -> str:
     return (
         table(["scorer", "threshold", "kept", "precision", "recall", "F1"], rows, numbers=range(1, 6)) if rows else ""
     )
+
+
+def kept_by_table(records: Mapping[str, CurationRecord]) -> str:
+    """What was asked of the scores of each source, and the lowest score that stays for it."""
+    rows = [
+        [escape(name), escape(one["score"]), escape(one["asked"]), _threshold(one["threshold"])]
+        for name, record in records.items()
+        for one in (record.filter or {}).get("facts", {}).get("kept_by", ())
+    ]
+    return table(["source", "score", "asked", "from this score on"], rows, numbers=(3,)) if rows else ""
+
+
+def _threshold(value: float | None) -> str:
+    return _DASH if value is None else f"{value:.4g}".replace("-", words.MINUS)
+
+
+def derived_table(records: Mapping[str, CurationRecord]) -> str:
+    """The thresholds that were derived for languages, with those they replace; languages where none moved too."""
+    rows = []
+    for name, record in records.items():
+        for one in (record.filter or {}).get("facts", {}).get("derived", ()):
+            moved = [
+                f"{escape(rule)} {_threshold(before)} &rarr; {_threshold(after)}"
+                for rule, (before, after) in one["thresholds"].items()
+            ]
+            label = [escape(name), escape(one["language"]), words.count(one["documents"])]
+            rows.append([*label, "<br>".join(moved) or "as published"])
+    return table(["source", "language", "documents", "thresholds"], rows, numbers=(2,)) if rows else ""
 
 
 def cluster_blocks(duplicates: Mapping[str, Any]) -> str:

@@ -38,10 +38,12 @@ class CurationRecord:
     """As read: counts rows_in, documents, bytes_train, bytes_heldout; drops by reason."""
     curated: Mapping[str, Any]
     """What is left: counts documents, bytes_train, bytes_heldout, rewritten; drops by reason (those of the filter too);
-    facts bytes_dropped and masked by kind; samples "kept" and "dropped: REASON", each [{id, text}]."""
+    facts bytes_dropped and lines (gone) by reason, masked by kind; samples "kept" and "dropped: REASON", each
+    [{id, text}]."""
     filter: Mapping[str, Any] | None = None
-    """What the filters decided: counts kept, bytes_kept; drops; facts bytes_dropped, histograms, languages. None for a
-    source that is not measured (generated problems)."""
+    """What the filters decided: counts kept, bytes_kept; drops; facts bytes_dropped, histograms, languages, derived
+    (thresholds of languages) and kept_by (thresholds of scores). None for a source that is not measured (generated
+    problems)."""
     scorers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Scorer fitted for the source -> its evaluation on held-out labels (auc, error, sweep, ...)."""
 

@@ -22,6 +22,7 @@ from midtrain.core.artifact import Draft
 from midtrain.core.errors import UserError
 from midtrain.core.parallel import BYTES, Unit, map_units, unit_result
 from midtrain.documents.curation.filter import Decision
+from midtrain.documents.curation.lines import keep_prose_lines
 from midtrain.documents.curation.repeats import find_repeats, read_column, write_without
 from midtrain.documents.deduplication.passages import Spans, cut
 from midtrain.documents.schema import (
@@ -54,6 +55,7 @@ class _Task(NamedTuple):
     reason_N: np.ndarray
     reasons: list[str]
     cuts: Spans | None
+    lines: bool
     rewrite: Callable[[], Rewrite] | None
     hide: Callable[[], Rewrite] | None
 
@@ -64,22 +66,24 @@ def apply(
     draft: Draft,
     *,
     cuts: Spans | None = None,
+    lines: bool = False,
     rewrite: Callable[[], Rewrite] | None = None,
     hide: Callable[[], Rewrite] | None = None,
     label: str = "curated",
 ) -> None:
     """Write the documents that `decision` (over all N of them, in order) keeps into `draft`.
 
-    `cuts` are passages to take out of the texts of documents that stay; `rewrite` is picklable and makes what masks
-    texts, `hide` what masks the samples of documents that go. Counts and facts are those of `collect`, and further
-    rewritten, masked (by kind), bytes dropped by reason and samples of what stayed and of what went for each reason.
+    `cuts` are passages to take out of the texts of documents that stay, after which, with `lines`, those lines go that
+    are no sentences (lines.py). `rewrite` is picklable and makes what masks texts, `hide` what masks the samples of
+    documents that go. Counts and facts are those of `collect`, and further rewritten, lines (gone, by reason), masked
+    (by kind), bytes dropped by reason and samples of what stayed and of what went for each reason.
     """
     assert draft.work is not None
     assert documents.count() == len(decision.reason_N), "a decision about other documents"
     units = []
     for shard, rows in documents.slices():
         here = cuts.within(rows.start, rows.stop) if cuts is not None else None
-        task = _Task(str(shard.absolute()), decision.reason_N[rows], decision.reasons, here, rewrite, hide)
+        task = _Task(str(shard.absolute()), decision.reason_N[rows], decision.reasons, here, lines, rewrite, hide)
         units.append(Unit(shard.stem, task, shard.stat().st_size))
     total = _Tally()
     folders = map_units(_apply_shard, units, work=draft.work, label=label, measure=BYTES)
@@ -117,6 +121,7 @@ class _Tally:
         self.counts: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.bytes_dropped: Counter[str] = Counter()
+        self.lines: Counter[str] = Counter()
         self.masked: Counter[str] = Counter()
         self.licenses: Counter[str] = Counter()
         self.samples: dict[str, list[Any]] = {}
@@ -125,7 +130,7 @@ class _Tally:
 
     def add(self, result: dict[str, Any]) -> None:
         """One shard's result; the first samples are kept, so they depend on the order of the shards alone."""
-        for name in ("counts", "drops", "bytes_dropped", "masked", "licenses"):
+        for name in ("counts", "drops", "bytes_dropped", "lines", "masked", "licenses"):
             getattr(self, name).update(result[name])
         self.rewritten += result["rewritten"]
         for name, samples in result["samples"].items():
@@ -150,6 +155,7 @@ class _Tally:
         draft.facts.update(
             licenses=dict(self.licenses.most_common(100)),
             bytes_dropped=dict(self.bytes_dropped),
+            lines=dict(self.lines),
             masked=dict(self.masked),
         )
 
@@ -170,13 +176,13 @@ def _apply_shard(task: _Task, folder: Path) -> dict[str, Any]:
                 cuts = task.cuts.within(start, start + len(table))
                 cuts = cuts._replace(rows_K=np.searchsorted(kept_K, cuts.rows_K))
             start += len(table)
-            kept = _rewritten(table.take(pa.array(kept_K)), cuts, rewrite, tally)
+            kept = _rewritten(table.take(pa.array(kept_K)), cuts, task.lines, rewrite, tally)
             tally.counts["documents"] += len(kept)
             _count_kept(tally, kept)
             _sample(tally, "kept", kept, None)
             if len(kept):
                 writer.write_table(kept, row_group_size=len(kept))
-    names = ("counts", "drops", "bytes_dropped", "masked", "licenses")
+    names = ("counts", "drops", "bytes_dropped", "lines", "masked", "licenses")
     return {
         **{name: dict(getattr(tally, name)) for name in names},
         "samples": tally.samples,
@@ -219,9 +225,11 @@ def _count_kept(tally: _Tally, kept: pa.Table) -> None:
     tally.licenses.update(name or "unknown" for name in kept["license"].to_pylist())
 
 
-def _rewritten(kept: pa.Table, cuts: Spans | None, rewrite: Rewrite | None, tally: _Tally) -> pa.Table:
-    """`kept` with passages cut and personal data masked; what is left empty goes."""
+def _rewritten(kept: pa.Table, cuts: Spans | None, lines: bool, rewrite: Rewrite | None, tally: _Tally) -> pa.Table:
+    """`kept` with passages and lines cut and personal data masked; what is left empty goes."""
     changed = _cut(kept, cuts) if cuts is not None else {}
+    if lines and len(kept):
+        _drop_lines(kept, changed, tally)
     if rewrite is not None and len(kept):
         _mask(kept, rewrite, changed, tally)
     if not changed:
@@ -253,6 +261,21 @@ def _cut(kept: pa.Table, cuts: Spans) -> Changed:
     rows_C, place_K = np.unique(cuts.rows_K, return_inverse=True)
     texts = kept["text"].take(pa.array(rows_C)).combine_chunks().cast(pa.large_string())
     return dict(zip(rows_C.tolist(), cut(texts, cuts._replace(rows_K=place_K)).to_pylist(), strict=True))
+
+
+def _drop_lines(kept: pa.Table, changed: Changed, tally: _Tally) -> None:
+    """Drop the lines that are no sentences from the texts (after cutting); chats are left whole."""
+    rows_T = np.flatnonzero(np.asarray(pc.is_valid(kept["text"])))
+    texts = kept["text"].take(pa.array(rows_T)).combine_chunks().cast(pa.large_string())
+    if changed:
+        texts = pa.array(
+            [changed.get(row, text) for row, text in zip(rows_T.tolist(), texts.to_pylist(), strict=True)],
+            pa.large_string(),
+        )
+    prose, counts = keep_prose_lines(texts)
+    tally.lines.update(counts)
+    altered = pc.indices_nonzero(pc.not_equal(prose, texts))
+    changed |= dict(zip(rows_T[altered.to_numpy()].tolist(), prose.take(altered).to_pylist(), strict=True))
 
 
 def _mask(kept: pa.Table, rewrite: Rewrite, changed: Changed, tally: _Tally) -> None:

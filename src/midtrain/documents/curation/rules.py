@@ -65,7 +65,8 @@ def with_derived(
     """
     assert config.derive is not None
     asked = config.derive.languages
-    found, told = dict(config.languages), []
+    found: dict[str, dict[str, float]] = dict(config.languages)
+    told: list[dict[str, Any]] = []
     for code, rows in _by_language(languages, _length(statistics)):
         own = code in ("", "en") or code in LANGUAGE_THRESHOLDS or code in config.languages
         if len(rows) < config.derive.documents or (own if asked == "unlisted" else code not in asked):

@@ -9,7 +9,8 @@ same round of the same documents chooses the same, in whatever order shards come
          ^                                                        | a person or an LLM fills `label` in
          +------ fit_scorer (examples: the folder of files) <-----+
 
-Rows still without a label are passed over by the reader of examples, so a half-filled file can be trained on.
+`midtrain mine` turns it (recipe/curate.py: documents_to_judge). Rows still without a label are passed over by the
+reader of examples, so a half-filled file can be trained on.
 """
 
 from __future__ import annotations
