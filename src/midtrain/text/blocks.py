@@ -13,10 +13,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
+_intrinsic: Any = extending.intrinsic  # its result is called without the first argument, which its type does not know
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _BLOCK = ir.VectorType(_I8, 64)
 
@@ -28,7 +28,7 @@ def _load(context: Any, builder: Any, kind: Any, array: Any, offset: Any, loaded
     return builder.load(builder.bitcast(place, loaded.as_pointer()), align=1)
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def eight_bytes(_: Any, array: Any, offset: Any) -> Any:
     """uint64: the 8 bytes from the byte `offset` (int64) of an array on, the first one lowest."""
 
@@ -38,7 +38,7 @@ def eight_bytes(_: Any, array: Any, offset: Any) -> Any:
     return types.uint64(array, types.int64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def bytes_in(_: Any, array: Any, offset: Any, fold: Any, first: Any, count: Any) -> Any:
     """uint64: which of the 64 bytes from `offset` on are, with the bits of `fold` set, in [first, first + count)."""
 
@@ -54,7 +54,7 @@ def bytes_in(_: Any, array: Any, offset: Any, fold: Any, first: Any, count: Any)
     return types.uint64(array, *[types.int64] * 4), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def ones(_: Any, bits: Any) -> Any:
     """int64: how many bits of a uint64 are set."""
 
@@ -64,7 +64,7 @@ def ones(_: Any, bits: Any) -> Any:
     return types.int64(types.uint64), generate
 
 
-@intrinsic  # type: ignore[misc]
+@_intrinsic
 def zeros_before(_: Any, bits: Any) -> Any:
     """int64: how many bits below the lowest one that is set are not; `bits`, a uint64, is not 0."""
 

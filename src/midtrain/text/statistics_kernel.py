@@ -427,7 +427,7 @@ def _split_line(text, kinds, bits, p, feed, starts, stops, words):
 @_within
 def _measure(text, kinds, bits, first, last, starts, stops, hashes, ends, row, stop_words, stop_slots, stop_factor):
     """Hash and count the words of a line; returns (letters that are words, sentences)."""
-    letters, words, characters, alone, sentences, ended, seen = 0, 0, 0, 0, 0, 1, 0
+    letters, words, characters, alone, sentences, ended, seen = 0, 0, 0, 0, 0, 1, _ZERO
     for n in range(first, last):
         a, b = np.int64(starts[n]), np.int64(stops[n])
         code = _hash(text, a, b)
