@@ -36,11 +36,16 @@ def _moved(value: int, constant: int) -> str:
     return f"{value} - {constant}" if constant > 0 else f"{value} + {-constant}"
 
 
+def _posed(equation: str, answer: int | Fraction, steps: tuple[str, ...]) -> Posed:
+    """A problem that gives one equation, which a checker of steps needs to know."""
+    return Posed({"equation": equation}, str(answer), steps, {"given": [equation]})
+
+
 def _equation(a: int, x: int, b: int) -> Posed:
     """a x + b = c"""
     c = a * x + b
     steps = (f"{times(a, 'x')} = {_moved(c, b)} = {a * x}", f"x = {a * x} / {term(a)} = {x}")
-    return Posed({"equation": f"{linear((a, 'x'), (b, ''))} = {c}"}, str(x), steps)
+    return _posed(f"{linear((a, 'x'), (b, ''))} = {c}", x, steps)
 
 
 def _both_sides(a: int, c: int, x: int, b: int) -> Posed:
@@ -52,7 +57,7 @@ def _both_sides(a: int, c: int, x: int, b: int) -> Posed:
         f"{times(a - c, 'x')} = {_moved(d, b)} = {d - b}",
         f"x = {d - b} / {term(a - c)} = {x}",
     )
-    return Posed({"equation": f"{left} = {right}"}, str(x), steps)
+    return _posed(f"{left} = {right}", x, steps)
 
 
 def _brackets(a: int, b: int, x: int, c: int) -> Posed:
@@ -65,14 +70,14 @@ def _brackets(a: int, b: int, x: int, c: int) -> Posed:
         f"{inner} = {d - c} / {term(a)} = {x + b}",
         f"x = {_moved(x + b, b)} = {x}",
     )
-    return Posed({"equation": equation}, str(x), steps)
+    return _posed(equation, x, steps)
 
 
 def _rational_root(a: int, b: int, c: int) -> Posed:
     """a x + b = c with a root that need not be whole"""
     root = Fraction(c - b, a)
     steps = (f"{times(a, 'x')} = {_moved(c, b)} = {c - b}", f"x = {c - b} / {term(a)} = {root}")
-    return Posed({"equation": f"{linear((a, 'x'), (b, ''))} = {c}"}, str(root), steps)
+    return _posed(f"{linear((a, 'x'), (b, ''))} = {c}", root, steps)
 
 
 def _proportion(a: int, b: int, c: int) -> Posed:
@@ -102,7 +107,7 @@ def _quadratic(p: int, q: int, a: int) -> Posed:
     """a (x - p) (x - q) = 0"""
     b, c = -a * (p + q), a * p * q
     steps, _, large = _roots(a, b, c)
-    return Posed({"equation": f"{linear((a, 'x^2'), (b, 'x'), (c, ''))} = 0"}, str(large), steps)
+    return _posed(f"{linear((a, 'x^2'), (b, 'x'), (c, ''))} = 0", large, steps)
 
 
 def _rational_quadratic(a: int, p: int, d: int, q: int) -> Posed:
@@ -110,14 +115,15 @@ def _rational_quadratic(a: int, p: int, d: int, q: int) -> Posed:
     first, second, third = a * d, -(a * q + d * p), p * q
     steps, _, large = _roots(first, second, third)
     equation = f"{linear((first, 'x^2'), (second, 'x'), (third, ''))} = 0"
-    return Posed({"equation": equation}, str(large), steps)
+    return _posed(equation, large, steps)
 
 
 def _symmetric(p: int, q: int) -> Posed:
     """Two numbers from their sum and product."""
     s, m = p + q, p * q
     steps, _, large = _roots(1, -s, m)
-    return Posed({"sum": s, "product": m}, str(large), (f"{linear((1, 'x^2'), (-s, 'x'), (m, ''))} = 0", *steps))
+    equation = f"{linear((1, 'x^2'), (-s, 'x'), (m, ''))} = 0"
+    return Posed({"sum": s, "product": m}, str(large), (equation, *steps), {"given": [equation]})
 
 
 def _system(a: int, b: int, c: int, d: int, x: int, y: int) -> Posed:

@@ -144,7 +144,7 @@ def _modular_power(a: int, n: int, m: int) -> Posed:
     for bit in f"{n:b}"[1:]:
         for factor in [value, a] if bit == "1" else [value]:
             result = value * factor
-            steps.append(f"{value} * {factor} = {result}, {result} mod {m} = {result % m}")
+            steps += [f"{value} * {factor} = {result}", f"{result} mod {m} = {result % m}"]
             value = result % m
     return Posed({"a": a, "n": n, "m": m}, str(value), tuple(steps))
 
@@ -155,7 +155,8 @@ def _modular_inverse(a: int, m: int) -> Posed:
         (left, x), (right, y) = known[-2:]
         times = left // right
         known.append((left - times * right, x - times * y))
-        steps.append(f"{left} - {times} * {right} = {known[-1][0]}, {x} - {times} * {term(y)} = {known[-1][1]}")
+        steps.append(f"{left} - {times} * {right} = {known[-1][0]}")
+        steps.append(f"{x} - {times} * {term(y)} = {known[-1][1]}")
     found = known[-1][1] % m
     steps.append(f"{a} * {found} = {a * found // m} * {m} + 1")
     return Posed({"a": a, "m": m}, str(found), tuple(steps))

@@ -11,12 +11,9 @@ from midtrain.verify.generators.family import Posed
 _FRACTION = " Give a fraction in lowest terms."
 
 
-def _chance(wanted: int, possible: int) -> list[str]:
-    """The line that divides the wanted by the possible, and reduces."""
-    exact = Fraction(wanted, possible)
-    if str(exact) == f"{wanted}/{possible}":
-        return [f"P = {exact}"]
-    return [f"P = {wanted}/{possible} = {exact}"]
+def _chance(wanted: int, possible: int) -> str:
+    """The line that divides the wanted by the possible."""
+    return f"P = {wanted} / {possible} = {Fraction(wanted, possible)}"
 
 
 def _dice_sum(first: int, second: int, target: int) -> Posed:
@@ -25,7 +22,7 @@ def _dice_sum(first: int, second: int, target: int) -> Posed:
     steps = [
         f"{first} * {second} = {first * second}",
         f"first die from {low} to {high}: {high} - {low} + 1 = {wanted}",
-        *_chance(wanted, first * second),
+        _chance(wanted, first * second),
     ]
     return Posed({"a": first, "b": second, "t": target}, str(Fraction(wanted, first * second)), tuple(steps))
 
@@ -48,14 +45,14 @@ def _one_of_each(red: int, blue: int) -> Posed:
         f"{red} + {blue} = {n}",
         f"{n} * {n - 1} / 2 = {pairs}",
         f"{red} * {blue} = {red * blue}",
-        *_chance(red * blue, pairs),
+        _chance(red * blue, pairs),
     )
     return Posed({"red": red, "blue": blue}, str(Fraction(red * blue, pairs)), steps)
 
 
 def _conditional(a: int, b: int, c: int, d: int) -> Posed:
     """Of those with the mark (a of one group, c of the other), how many are of the first group."""
-    steps = (f"{a} + {c} = {a + c}", *_chance(a, a + c))
+    steps = (f"{a} + {c} = {a + c}", _chance(a, a + c))
     return Posed({"a": a, "b": a + b, "c": c, "d": c + d}, str(Fraction(a, a + c)), steps)
 
 
@@ -68,7 +65,7 @@ def _bayes(share: int, hit: int, miss: int) -> Posed:
         f"10000 - {100 * share} = {100 * (100 - share)}",
         f"{100 * (100 - share)} * {miss} / 100 = {well}",
         f"{ill} + {well} = {ill + well}",
-        *_chance(ill, ill + well),
+        _chance(ill, ill + well),
     )
     return Posed({"share": share, "hit": hit, "miss": miss}, str(Fraction(ill, ill + well)), steps)
 
@@ -78,8 +75,7 @@ def _at_least_once(sides: int, throws: int, wanted: int) -> Posed:
     miss = Fraction(sides - wanted, sides)
     none = miss**throws
     steps = [f"{sides} - {wanted} = {sides - wanted}"]
-    if str(miss) != f"{sides - wanted}/{sides}":
-        steps.append(f"{sides - wanted}/{sides} = {miss}")
+    steps.append(f"{sides - wanted} / {sides} = {miss}")
     steps += [f"({miss})^{throws} = {none}", f"1 - {none} = {1 - none}"]
     return Posed({"n": sides, "throws": throws, "k": wanted}, str(1 - none), tuple(steps))
 
@@ -126,11 +122,11 @@ def _successes(n: int, k: int, sides: int) -> Posed:
     """Exactly k hits in n trials of chance 1/sides."""
     ways, misses, possible = math.comb(n, k), (sides - 1) ** (n - k), sides**n
     steps = (
-        f"{n} choose {k}: {ways}",
+        f"{n} choose {k} is {ways}",
         f"{sides - 1}^{n - k} = {misses}",
         f"{ways} * {misses} = {ways * misses}",
         f"{sides}^{n} = {possible}",
-        *_chance(ways * misses, possible),
+        _chance(ways * misses, possible),
     )
     return Posed({"n": n, "k": k, "sides": sides}, str(Fraction(ways * misses, possible)), steps)
 

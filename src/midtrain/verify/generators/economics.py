@@ -190,7 +190,7 @@ FAMILIES = (
         ),
         ("Each year {r} percent is added to the amount. What has become of {p} crowns after {t} years, unrounded?",),
     ),
-    Domain((range(1, 60), range(5, 61, 5)), (range(1, 200), range(1, 100, 3)), (range(200, 900), range(1, 99))).family(
+    Domain((range(1, 60), range(5, 61, 5)), (range(60, 200), range(1, 100, 3)), (range(200, 900), range(1, 99))).family(
         "profit_margin",
         "the profit as a percentage of the price",
         _margin,
@@ -321,7 +321,7 @@ FAMILIES = (
         (
             "One euro is {rate} francs. Of {a} euros a fee of {fee} euros is kept and the rest is changed. "
             "How many francs is that?",
-            "A bank keeps {fee} of {a} pounds and changes the rest at {rate} dollars a pound. How many dollars is that?",
+            "A bank keeps {fee} of {a} pounds and changes the rest at {rate} dollars a pound. How many dollars?",
             "Change {a} at a rate of {rate} after a fee of {fee} has been taken off. What is paid out?",
         ),
         ("At {rate} crowns for a mark, what are {a} marks less {fee} marks of commission, in crowns?",),

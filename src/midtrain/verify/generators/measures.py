@@ -1,4 +1,7 @@
-"""Dates, the time of day, units and money: the arithmetic of mixed radices, step by step."""
+"""Dates, the time of day, units and money: the arithmetic of mixed radices, step by step.
+
+A conversion is judged as a bare number: read with its unit, the question itself would be a right answer.
+"""
 
 from __future__ import annotations
 
@@ -132,7 +135,7 @@ def _seconds(hours: int, minutes: int, seconds: int) -> Posed:
         f"{minutes} * 60 = {60 * minutes}",
         f"{3600 * hours} + {60 * minutes} + {seconds} = {whole}",
     )
-    return measured({"h": hours, "m": minutes, "s": seconds}, whole, "s", steps)
+    return Posed({"h": hours, "m": minutes, "s": seconds}, str(whole), steps)
 
 
 _UNITS = {
@@ -158,14 +161,14 @@ def _to_smaller(unit: str, tenths: int) -> Posed:
     small, factor = _UNITS[unit]
     value = Fraction(tenths, 10)
     steps = (f"1 {unit} = {factor} {small}", f"{decimal(value)} * {factor} = {decimal(value * factor)}")
-    return measured({"a": f"{decimal(value)} {unit}", "unit": small}, value * factor, small, steps)
+    return Posed({"a": f"{decimal(value)} {unit}", "unit": small}, decimal(value * factor), steps)
 
 
 def _to_larger(unit: str, tenths: int) -> Posed:
     small, factor = _UNITS[unit]
     value = Fraction(tenths, 10)
     steps = (f"1 {unit} = {factor} {small}", f"{decimal(value * factor)} / {factor} = {decimal(value)}")
-    return measured({"a": f"{decimal(value * factor)} {small}", "unit": unit}, value, unit, steps)
+    return Posed({"a": f"{decimal(value * factor)} {small}", "unit": unit}, decimal(value), steps)
 
 
 _PRICED = ("notebooks", "pencils", "sandwiches", "bottles", "tickets", "plants", "bulbs", "candles")

@@ -42,7 +42,7 @@ def _metres_per_second(fifths: int) -> Posed:
         f"{decimal(kilometres)} * 1000 = {decimal(kilometres * 1000)}",
         f"{decimal(kilometres * 1000)} / 3600 = {decimal(speed)}",
     )
-    return measured({"v": decimal(kilometres)}, speed, "m/s", steps)
+    return Posed({"v": decimal(kilometres)}, decimal(speed), steps)  # with units, the question would be an answer
 
 
 def _final_speed(start: int, rate: int, time: int) -> Posed:
@@ -154,7 +154,7 @@ def _impact_speed(speed: int) -> Posed:
     height = Fraction(speed * speed, 20)
     steps = (
         f"2 * 10 * {decimal(height)} = {speed**2}",
-        f"sqrt({speed**2}) = {speed}",
+        f"{speed} * {speed} = {speed**2}",
     )
     return measured({"h": decimal(height)}, speed, "m/s", steps)
 

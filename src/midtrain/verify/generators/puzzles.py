@@ -245,7 +245,7 @@ def _in_order(places: tuple[int, ...], names: Sequence[str]) -> str:
 
 _PETS = ("cat", "dog", "parrot", "rabbit")
 _DRINKS = ("tea", "milk", "juice", "water")
-_HOMES = {1: (3, 4), 2: (3, 5), 3: (4, 6)}
+_HOMES = {1: (3, 4), 2: (4, 6), 3: (4, 7)}
 """How many people there are, each with a pet and a drink of its own, and how many clues are told."""
 
 

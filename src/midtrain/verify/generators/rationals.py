@@ -27,9 +27,9 @@ def _joined(a: int, b: int, c: int, d: int, sign: int) -> Posed:
     result = Fraction(left + sign * right, bottom)
     steps = [f"{a}/{b} = {left}/{bottom}", f"{c}/{d} = {right}/{bottom}"]
     steps = [step for step, old in zip(steps, (b, d), strict=True) if old != bottom]
-    steps += [f"{left} {operator} {right} = {left + sign * right}"]
-    steps += [f"{left}/{bottom} {operator} {right}/{bottom} = {left + sign * right}/{bottom}"]
-    steps += [_written(left + sign * right, bottom, result)]
+    whole = left + sign * right
+    steps += [f"{left}/{bottom} {operator} {right}/{bottom} = ({left} {operator} {right})/{bottom} = {whole}/{bottom}"]
+    steps += [_written(whole, bottom, result)]
     fields = {"a": f"{a}/{b}", "b": f"{c}/{d}"}
     return Posed(fields, str(result), tuple(step for step in steps if step))
 
@@ -44,8 +44,8 @@ def _difference(a: int, b: int, c: int, d: int) -> Posed:
 
 def _multiplied(a: int, b: int, c: int, d: int) -> list[str]:
     result = Fraction(a * c, b * d)
-    lines = [f"{a} * {c} = {a * c}", f"{b} * {d} = {b * d}", f"{a}/{b} * {c}/{d} = {a * c}/{b * d}"]
-    return [line for line in (*lines, _written(a * c, b * d, result)) if line]
+    line = f"{a}/{b} * {c}/{d} = ({a} * {c})/({b} * {d}) = {a * c}/{b * d}"
+    return [line for line in (line, _written(a * c, b * d, result)) if line]
 
 
 def _product(a: int, b: int, c: int, d: int) -> Posed:
@@ -225,6 +225,7 @@ FAMILIES = (
         _reduced,
         ("Write {a} in lowest terms.", "Reduce the fraction {a}.", "Simplify {a}."),
         ("Which fraction with the smallest possible numbers equals {a}?",),
+        verifier="exact",
     ),
     _FRACTIONS.family(
         "fraction_comparison",
