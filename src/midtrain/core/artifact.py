@@ -194,6 +194,10 @@ def atomic_file(path: Path | str) -> Iterator[IO[bytes]]:
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         with disk_errors(path):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            except FileNotFoundError:  # what /proc answers
+                raise UserError(f"{path} cannot be made; choose another place.") from None
             with open(temporary, "wb") as file:
                 yield file
                 file.flush()

@@ -25,6 +25,17 @@ class Config(BaseModel):
     """A frozen component config: an unknown key is an error, and a field's docstring is its help."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after recipes were run. At their default they are left out of what is dumped, so a recipe that
+    does not use them keeps its fingerprints, and its finished steps."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused_later_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped = serialize(self)
+        for name in self.later & dumped.keys():
+            if getattr(self, name) == type(self).model_fields[name].get_default(call_default_factory=True):
+                del dumped[name]
+        return dumped
 
 
 def parse_size(value: Any) -> Any:

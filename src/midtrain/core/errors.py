@@ -38,6 +38,7 @@ class Stopped(MidtrainError):
     exit_code = 130
 
 
+_MOST_OPTIONS = 40
 _DISK_FULL = ("os error 28", "No space left on device", "Disk quota exceeded")
 
 
@@ -47,7 +48,8 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.6)
     if close:
         return f' Did you mean "{close[0]}"?'
-    return f" Known: {', '.join(options)}." if options else ""
+    more = f" and {len(options) - _MOST_OPTIONS} more" if len(options) > _MOST_OPTIONS else ""
+    return f" Known: {', '.join(options[:_MOST_OPTIONS])}{more}." if options else ""
 
 
 @contextmanager
