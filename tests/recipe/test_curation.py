@@ -232,6 +232,41 @@ def test_what_cannot_be_curated_is_one_sentence(sources, tmp_path, changes, sent
         build_documents_graph(recipe(sources, **changes), tmp_path / "out").run()
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "changes", "sentence"),
+    [
+        ("items.json", "{}", {"decontaminate": {"against": [{"read": "FILE"}]}}, "row 1 has no question"),
+        (
+            "v.jsonl",
+            '{"benchmark": "b", "verdict": "maybe"}',
+            {"decontaminate": {"verdicts": "FILE"}},
+            '"maybe" is unk',
+        ),
+        ("m.bin", "no model", {"curate": {"languages": {"model": "FILE"}}}, "is not a fastText model"),
+        ("m.bin", "no", {"scorer": {"kind": "fasttext", "path": "FILE", "label": "hq"}}, "is not a fastText model"),
+        ("a.parquet", "no", {"scorer": {"kind": "attributes", "path": "FOLDER", "column": "c"}}, "is no Parquet shard"),
+        ("e.jsonl", '{"txt": 1}', {"scorer": {"kind": "closeness", "examples": {"read": "FILE"}}}, "has no text in"),
+        ("model.txt", "", {"scorer": {"kind": "encoder", "path": "FOLDER"}}, "holds no encoder"),
+    ],
+)
+def test_a_file_that_is_not_what_it_should_be_is_told_before_anything_runs(
+    sources, tmp_path, name, content, changes, sentence
+):
+    (tmp_path / "beside").mkdir()
+    path = tmp_path / "beside" / name
+    path.write_text(content + "\n")
+    asked = json.loads(json.dumps(changes).replace("FILE", str(path)).replace("FOLDER", str(path.parent)))
+    if "scorer" in asked:
+        asked = {"curate": {"quality": {"scorers": {"likes": asked["scorer"]}}}}
+    if "verdicts" in asked.get("decontaminate", {}):
+        asked["decontaminate"]["against"] = [{"read": sources["items"], "benchmark": "farm"}]
+    config = recipe(sources, **asked)
+    if "curate" in asked:
+        config = config.model_copy(update={"sources": {"copies": config.sources["copies"]}})
+    with pytest.raises(UserError, match=sentence):
+        build_documents_graph(config, tmp_path / "out")
+
+
 def test_a_recipe_that_curates_nothing_is_told(sources, tmp_path):
     asked = parse(DocumentsConfig, {"name": "n", "sources": {"s": {"read": sources["stories"]}}}, "test")
     with pytest.raises(UserError, match="curates nothing"):

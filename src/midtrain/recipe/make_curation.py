@@ -61,16 +61,22 @@ def scorers_asked(config: QualityConfig) -> dict[str, Any]:
 
 
 def items_identity(config: ItemsConfig) -> dict[str, Any]:
-    """What names the content of a file of evaluation items without reading it."""
+    """What names the content of a file of evaluation items; of it no more than the first row is read."""
     from midtrain.documents.collect import source_identity
     from midtrain.documents.config import SourceConfig
+    from midtrain.documents.decontamination.items import check_items
 
+    check_items(config)
     return source_identity(SourceConfig(read=config.read))
 
 
 def verdicts_asked(config: DecontaminateConfig) -> dict[str, Any]:
-    """What decides which matches drop a document: the kinds, and people's verdicts."""
+    """What decides which matches drop a document: the kinds, and people's verdicts, which are read."""
+    from midtrain.documents.decontamination.review import read_review
+
     path = None if config.verdicts is None else Path(config.verdicts).expanduser()
+    if path is not None and path.is_file():
+        read_review(path)
     known = None if path is None else file_digest(path) if path.is_file() else "none yet"
     return {"drop": list(config.drop), "verdicts": known}
 

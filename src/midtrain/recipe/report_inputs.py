@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+
 from midtrain.core.artifact import Artifact, library_versions
 from midtrain.core.run import Journal
+from midtrain.documents.curation.masking import Masking, hiding
 from midtrain.evaluation.scores import read_scores
 from midtrain.recipe.load import dump_recipe
 from midtrain.recipe.make_evidence import ITEMS, SCORES
@@ -36,7 +39,7 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
         recipe=dump_recipe(recipe),
         scores=json.loads((inputs["scores"].path / SCORES).read_text()),
         arms=arms,
-        documents=_manifests(inputs, "documents/"),
+        documents={name: _shown(recipe, name, one) for name, one in _manifests(inputs, "documents/").items()},
         curation=_curation(inputs),
         tokens=_manifests(inputs, "tokens/"),
         packing={name: manifest["counts"] for name, manifest in _manifests(inputs, "packed/").items()},
@@ -81,6 +84,21 @@ def _curation(inputs: dict[str, Artifact]) -> Curation:
     }
     found = {name: inputs[name].manifest if name in inputs else None for name in ("duplicates", "contamination")}
     return Curation(records, **found)
+
+
+def _shown(recipe: DocumentsConfig, source: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of a source as read, its samples without the personal data that its curation masks."""
+    config = recipe.curation_of(source)
+    hide = hiding(config.pii) if config is not None else None
+    return manifest if hide is None else manifest | {"samples": _masked(manifest.get("samples", {}), hide)}
+
+
+def _masked(value: Any, hide: Masking) -> Any:
+    if isinstance(value, str):
+        return hide.texts(pa.array([value], pa.large_string()))[0].as_py()
+    if isinstance(value, dict):
+        return {name: _masked(one, hide) for name, one in value.items()}
+    return [_masked(one, hide) for one in value] if isinstance(value, list) else value
 
 
 def _manifests(inputs: dict[str, Artifact], prefix: str) -> dict[str, dict[str, Any]]:

@@ -64,6 +64,19 @@ class FastTextFile:
             raise UserError(f"{path} is a fastText model that ends too early; fetch or train it again.") from None
 
 
+def check_fasttext(path: Path) -> None:
+    """Raise UserError when the first bytes of `path` are not those of a fastText model."""
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(4)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read as a fastText model ({error.strerror}); name a .bin or .ftz file."
+        ) from None
+    if begin != struct.pack("<i", _MAGIC):
+        raise UserError(f"{path} is not a fastText model; name a .bin or .ftz file.")
+
+
 class _Cut(Exception):
     """The file ends within what is being read."""
 

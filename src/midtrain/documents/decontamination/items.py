@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from midtrain.core.errors import UserError
 from midtrain.documents.decontamination.config import ItemsConfig
 from midtrain.documents.reading.files import files_by_entry
-from midtrain.documents.reading.records import read_records
+from midtrain.documents.reading.records import first_record, read_records
 
 FINAL = "####"
 """What stands before the final answer of a worked solution, as in GSM8K."""
@@ -56,6 +56,15 @@ def read_items(config: ItemsConfig) -> list[Item]:
     if not found:
         raise UserError(f"{config.read} holds no items; name a file with at least one, or leave it out of `against`.")
     return found
+
+
+def check_items(config: ItemsConfig) -> None:
+    """Raise UserError when the first row of a file of items is none: a look that costs nothing."""
+    for _, files in files_by_entry([config.read]):
+        for file in files or []:
+            row = first_record(file, "evaluation item")
+            if row is not None:
+                _item(row, config, 1, f"{file.path}, row 1")
 
 
 def _item(row: dict[str, Any], config: ItemsConfig, number: int, where: str) -> Item:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from midtrain.core.errors import UserError
 from midtrain.documents.quality.config import ExamplesConfig
 from midtrain.documents.reading.files import files_by_entry
-from midtrain.documents.reading.records import read_records
+from midtrain.documents.reading.records import first_record, read_records
 from midtrain.documents.split import split_of
 
 _SALT = "quality examples"
@@ -42,12 +42,7 @@ def read_examples(config: ExamplesConfig, labelled: bool = True) -> Examples:
             raise UserError(f"{config.read} holds no examples; name a JSONL or Parquet file of them.")
         for file in files:
             for number, row in read_records(file, "example"):
-                text, label = row.get(config.text), row.get(config.label)
-                if not isinstance(text, str) or not text.strip():
-                    raise UserError(
-                        f'{file.path}, row {number} has no text in "{config.text}" (its columns: '
-                        f"{', '.join(sorted(row)[:20])}); name the right column, or take the row out."
-                    )
+                text, label = _text(row, config, f"{file.path}, row {number}"), row.get(config.label)
                 if labelled and label in (None, ""):
                     continue
                 texts.append(text)
@@ -56,6 +51,25 @@ def read_examples(config: ExamplesConfig, labelled: bool = True) -> Examples:
         wanting = f' with a label in "{config.label}"' if labelled else ""
         raise UserError(f"{config.read} holds no examples{wanting}; add some, or name the right column.")
     return Examples(pa.array(texts, pa.large_string()), labels)
+
+
+def check_examples(config: ExamplesConfig) -> None:
+    """Raise UserError when the first row of a file of examples has no text: a look that costs nothing."""
+    for _, files in files_by_entry([config.read]):
+        for file in files or []:
+            row = first_record(file, "example")
+            if row is not None:
+                _text(row, config, f"{file.path}, row 1")
+
+
+def _text(row: dict[str, Any], config: ExamplesConfig, where: str) -> str:
+    text = row.get(config.text)
+    if not isinstance(text, str) or not text.strip():
+        raise UserError(
+            f'{where} has no text in "{config.text}" (its columns: {", ".join(sorted(row)[:20])}); name the right '
+            f"column, or take the row out."
+        )
+    return text
 
 
 def good_ones(examples: Examples, good: float | str, where: str) -> np.ndarray:

@@ -17,6 +17,7 @@ import pyarrow as pa
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.documents.curation.filter import Decision
 from midtrain.documents.quality.config import LanguageConfig
+from midtrain.text.fasttext_file import check_fasttext
 from midtrain.text.language import describe, identify, languages
 
 UNWANTED, UNCERTAIN = "language not wanted", "language uncertain"
@@ -45,6 +46,8 @@ def _model(config: LanguageConfig) -> Path | None:
     path = Path(config.model).expanduser() if config.model else None
     if path is not None and not path.is_file():
         raise UserError(f"{path} does not exist; name a fastText model in languages.model, or leave it out.")
+    if path is not None:
+        check_fasttext(path)
     return path
 
 

@@ -17,6 +17,23 @@ from midtrain.documents.reading.files import SourceFile
 from midtrain.documents.reading.lines import read_errors, read_lines
 
 
+def first_record(file: SourceFile, what: str) -> dict[str, Any] | None:
+    """The first row of a file, for a look at it before its turn comes; None for a file that is not on this machine.
+
+    Raises UserError as `read_records` does, and for a file without a row.
+    """
+    if file.remote is not None:
+        return None
+    if file.format == "parquet":
+        with read_errors(file), file.open() as stored:
+            for batch in pq.ParquetFile(stored).iter_batches(batch_size=1):
+                return batch.to_pylist()[0]
+    else:
+        for _, row in read_records(file, what):
+            return row
+    raise UserError(f"{file.path} holds no {what}; add some, or leave the file out.")
+
+
 def read_records(file: SourceFile, what: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """(number, row) of a JSONL or Parquet file; raises UserError for what is no row. `what` names a row for people."""
     if file.format == "parquet":
