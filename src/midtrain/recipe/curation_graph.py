@@ -96,7 +96,7 @@ def _matches(recipe: DocumentsConfig, config: DecontaminateConfig) -> Step:
     needs = [f"documents/{name}" for name in recipe.sources]
     needs += [f"filter/{name}" for name in recipe.annotated_sources()]
     curation = {name: recipe.curation_of(name) for name in recipe.sources}
-    asked["hidden"] = make_curation.hidden_asked(curation)
+    asked |= make_curation.hidden_asked(curation)
     make = partial(make_curation.make_matches, config, problems, curation)
     return Step("matches", 1, asked, tuple(needs), make)
 
@@ -118,7 +118,7 @@ def _duplicates(recipe: DocumentsConfig, config: DeduplicateConfig) -> Step:
         scorers[name] = curation.quality.scorers[str(config.quality)]
     curated = {name: recipe.curation_of(name) for name in names}
     make = partial(make_curation.make_duplicates, config, curated, scorers)
-    asked = config.model_dump(mode="json") | {"hidden": make_curation.hidden_asked(curated)}
+    asked = config.model_dump(mode="json") | make_curation.hidden_asked(curated)
     return Step("duplicates", 2, asked, tuple(needs), make)
 
 
@@ -131,7 +131,7 @@ def _curated(recipe: DocumentsConfig, name: str) -> Step:
     if name in recipe.annotated_sources():
         aliases[f"filter/{name}"] = "filter"
         asked["pii"] = config.pii and config.pii.model_dump(mode="json")
-        asked["lines"] = config.lines
+        asked |= {"lines": config.lines} if config.lines else {}
         if recipe.deduplicate is not None:
             aliases["duplicates"] = "duplicates"
     make = partial(make_curation.make_curated, name, config)

@@ -82,10 +82,11 @@ def verdicts_asked(config: DecontaminateConfig) -> dict[str, Any]:
 
 
 def hidden_asked(curation: Mapping[str, CurateConfig | None]) -> dict[str, Any]:
-    """By source, the personal data that samples and excerpts must not show; sources that hide nothing are left out."""
+    """{hidden: by source the personal data that samples and excerpts must not show}; empty when nothing is hidden."""
     pii = {name: config.pii for name, config in curation.items() if config is not None and config.pii is not None}
     found = {name: [*one.kinds("mask"), *one.kinds("drop")] for name, one in pii.items()}
-    return {name: [*kinds, pii[name].reserved_ips] for name, kinds in found.items() if kinds}
+    hidden = {name: [*kinds, pii[name].reserved_ips] for name, kinds in found.items() if kinds}
+    return {"hidden": hidden} if hidden else {}
 
 
 # ---- makers
