@@ -64,7 +64,7 @@ def test_numbers_name_problems_once_and_often_enough(name):
             digits = Digits(number)
             family.operands(difficulty, digits)
             assert digits.left == left
-        drawn = Permutation(size, difficulty)(np.arange(min(size, 400)))
+        drawn = Permutation(size, difficulty)(np.arange(min(size, 600)))
         found = [family.operands(difficulty, Digits(number)) for number in drawn.tolist()]
         valid = [one for one in found if one is not None]
         assert len(valid) * 128 >= len(found)

@@ -12,6 +12,7 @@ from midtrain.core.config import Config, Size
 class ProblemsConfig(Config):
     """A set of distinct generated problems, the same for the same settings."""
 
+    later = frozenset({"languages"})
     families: str | Annotated[list[str], Field(min_length=1)] = "primer"
     """Families and sets of families by name, such as [algebra, addition]; "all" is every one. Of a set, those are taken
     that have problems in the split and a language asked for. The default, "primer", is what models of under a million

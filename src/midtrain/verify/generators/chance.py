@@ -256,7 +256,8 @@ FAMILIES = (
                 "What is the expected gain of buying one?",
                 "A game costs {stake} coins a round. With probability {k}/{n} it pays {prize} coins, else nothing. "
                 "How much does a round gain on average?",
-                "Of {n} equally likely outcomes {k} pay {prize} coins; playing costs {stake}. What is the mean gain?",
+                "With {k} of {n} equally likely outcomes a player gets {prize} coins; playing costs {stake}. "
+                "What is the mean gain?",
             )
         ),
         (
@@ -305,9 +306,10 @@ FAMILIES = (
         "the chance of exactly k hits in n trials (binomial distribution)",
         _successes,
         _ask(
-            "A fair die with {sides} sides is thrown {n} times. What is the probability of exactly {k} ones?",
-            "Each of {n} trials succeeds with probability 1/{sides}, on its own. How likely are exactly {k} successes?",
-            "With {n} independent tries, each a hit with chance 1/{sides}, how probable are exactly {k} hits?",
+            "A fair die with {sides} sides is thrown {n} times. How likely is it to show {k} ones in all?",
+            "Each of {n} trials succeeds with probability 1/{sides}, on its own. "
+            "How likely is it that the number of successes is {k}?",
+            "With {n} independent tries, each a hit with chance 1/{sides}, what is the chance of a total of {k}?",
         ),
         _ask("One in {sides} parts is faulty, independently. How probable is it that of {n} parts {k} are faulty?"),
     ),

@@ -285,9 +285,9 @@ FAMILIES = (
         "the time of day after hours and minutes",
         _time_after,
         (
-            "It is {start}. What time is it {hours} hours and {minutes} minutes later (HH:MM, 24 hours)?",
+            "It is {start}. What time is it {hours} h {minutes} min later (HH:MM, 24 hours)?",
             "A film of {hours} h {minutes} min begins at {start}. When does it end, as HH:MM on a 24-hour clock?",
-            "Add {hours} hours {minutes} minutes to {start} and write the time as HH:MM (24-hour clock).",
+            "Add {hours} h {minutes} min to {start} and write the time as HH:MM (24-hour clock).",
         ),
         ("Bread put in at {start} bakes {hours} h {minutes} min. What does the 24-hour clock (HH:MM) say then?",),
         verifier="exact",

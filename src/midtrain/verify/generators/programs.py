@@ -407,7 +407,9 @@ def _pose_program(name: str) -> Callable[[Operands, Digits], Posed]:
         entry = wording.choose(kind.names)
         clauses = [stage.words for stage in chain]
         code = "\n".join(
-            [f"def {entry}(x):"] + [f"    x = {stage.code}" for stage in chain[:-1]] + [f"    return {chain[-1].code}"]
+            [f"def {entry}(x):"]
+            + [f"    x = {stage.code}  # {stage.words}" for stage in chain[:-1]]
+            + [f"    return {chain[-1].code}"]
         )
         calls = [[[value], _run(chain, value)] for value in _tested(name, operands)]
         fields = {

@@ -84,13 +84,13 @@ def _statements(count: int, speaker: int) -> tuple[_Clue, ...]:
         said.append((f"{{{one}}} is a knight", f"k{one}", lambda cast, a=one: cast[a]))
         said.append((f"{{{one}}} is a knave", f"(not k{one})", lambda cast, a=one: not cast[a]))
     for one, other in itertools.combinations(range(count), 2):
-        pair = f"{{{one}}} and {{{other}}}" if speaker not in (one, other) else f"I and {{{one + other - speaker}}}"
+        pair = f"{{{one}}} and {{{other}}}" if speaker not in (one, other) else f"{{{one + other - speaker}}} and I"
         said += [
             (f"{pair} are of the same kind", f"(= k{one} k{other})", lambda cast, a=one, b=other: cast[a] == cast[b]),
             (f"{pair} are of different kinds", f"(xor k{one} k{other})", lambda c, a=one, b=other: c[a] != c[b]),
             (f"{pair} are both knaves", f"(not (or k{one} k{other}))", lambda c, a=one, b=other: not (c[a] or c[b])),
             (
-                f"at least one of {pair.replace('I and', 'me and')} is a knave",
+                f"at least one of {pair.replace('and I', 'and me')} is a knave",
                 f"(not (and k{one} k{other}))",
                 lambda c, a=one, b=other: not (c[a] and c[b]),
             ),
@@ -245,7 +245,7 @@ def _in_order(places: tuple[int, ...], names: Sequence[str]) -> str:
 
 _PETS = ("cat", "dog", "parrot", "rabbit")
 _DRINKS = ("tea", "milk", "juice", "water")
-_HOMES = {1: (3, 4), 2: (4, 6), 3: (4, 7)}
+_HOMES = {1: (3, 3), 2: (3, 4), 3: (4, 6)}
 """How many people there are, each with a pet and a drink of its own, and how many clues are told."""
 
 
