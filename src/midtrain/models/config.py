@@ -7,7 +7,7 @@ parameter is an error before anything is loaded, because transformers would only
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -28,19 +28,38 @@ _SCALINGS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 """rope_type -> (required, optional) parameters."""
 
 
+RopeMethod = Literal["abf", "pi", "ntk", "yarn", "llama3", "longrope"]
+
+
 class RopeConfig(Config):
-    """A change of the rotary position embedding, made before the model is built so that it takes effect."""
+    """A change of the rotary position embedding, made before the model is built so that it takes effect.
+
+    Either `method`, which works the numbers out from the base and the stage's context, or the numbers themselves.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"method", "factor", "factors"})
 
     theta: float | None = Field(default=None, gt=0)
     """The base period; larger turns slower and reaches further (500000 for 8k to 64k is usual). Unset: unchanged."""
     scaling: dict[str, Any] | None = None
     """Scaling of the frequencies in transformers' words, such as {rope_type: yarn, factor: 4}. Unset: unchanged.
     The length the base was trained at is filled in from the base."""
+    method: RopeMethod | None = None
+    """How the positions are stretched. yarn (arXiv:2309.00071) leaves fast dimensions, divides slow ones and sharpens
+    attention; abf (arXiv:2309.16039) raises theta so that as many dimensions turn once as did before
+    (arXiv:2310.05209); ntk raises theta so that the slowest dimension is stretched exactly; pi (arXiv:2306.15595)
+    divides every position; llama3 divides the slow dimensions as Llama 3.1 does; longrope (arXiv:2402.13753) divides
+    each dimension by its own factor."""
+    factor: float | None = Field(default=None, gt=1)
+    """How many times the length the base was trained at; unset: the context over that length."""
+    factors: list[float] | None = None
+    """longrope only: what each pair of dimensions is divided by, the fastest first (models.rope_search finds them)."""
 
     @model_validator(mode="after")
     def _known(self) -> RopeConfig:
-        if self.theta is None and self.scaling is None:
-            raise ValueError("says nothing; give theta, scaling or both")
+        if self.theta is None and self.scaling is None and self.method is None:
+            raise ValueError("says nothing; give a method, or theta, scaling or both")
+        self._check_method()
         if self.scaling is None:
             return self
         kind = self.scaling.get("rope_type")
@@ -59,6 +78,21 @@ class RopeConfig(Config):
             options = ["rope_type", *required, *optional]
             raise ValueError(f'rope_type "{kind}" has no parameter "{unknown[0]}".{did_you_mean(unknown[0], options)}')
         return self
+
+    def _check_method(self) -> None:
+        if self.method is None:
+            for name in ("factor", "factors"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name} belongs to a method; give method too ({', '.join(get_args(RopeMethod))})")
+            return
+        if self.scaling is not None:
+            raise ValueError("give a method or scaling, not both: a method works the scaling out")
+        if self.method == "abf" and self.theta is not None and self.factor is not None:
+            raise ValueError("abf with theta needs no factor; remove one of the two")
+        if (self.method == "longrope") != (self.factors is not None):
+            raise ValueError("method longrope needs factors (one per pair of dimensions), and no other method has them")
+        if self.factors is not None and min(self.factors, default=0) < 1:
+            raise ValueError("factors must be at least one number, each 1 or more (it divides a frequency)")
 
 
 class TrainTokenizerConfig(Config):
