@@ -54,13 +54,14 @@ def test_slerp_of_a_right_angle_and_of_a_line():
     assert slerp_weights(-1.0, 1.0, 1.0, 0.25) == (0.75, 0.25)  # between opposites there is no one arc
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.floats(0, 1))
 def test_slerp_keeps_the_norm_that_both_ends_have(seed, t):
     start, end = (tensor / tensor.norm() for tensor in (normal(seed, 50), normal(seed + 1, 50)))
     assert float(slerp(start, end, t).norm()) == pytest.approx(1, abs=1e-5)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=1, max_size=60), st.data())
 def test_the_trim_threshold_is_the_kth_largest_size(values, data):
     delta = torch.tensor(values, dtype=torch.float32)
@@ -129,7 +130,7 @@ def test_dare_keeps_the_expectation_and_its_draws():
 PINNED = [0.6214193105697632, 0.5051606297492981, 0.46332693099975586]
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(
     st.sampled_from(["linear", "slerp", "ties", "dare_ties", "dare_linear", "task_arithmetic"]),
     st.integers(1, 40),

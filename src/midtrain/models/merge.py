@@ -133,13 +133,13 @@ def elect(deltas: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Ten
 
     Where the sum is 0 the sign is plus; an entry that is 0 agrees with none, and where none agrees the mean is 0.
     """
-    share = torch.tensor(weights, dtype=torch.float32).view(-1, *[1] * deltas[0].dim())
-    weighted = torch.stack([delta.float() for delta in deltas]) * share
-    sign = torch.where(weighted.sum(0) >= 0, 1.0, -1.0)
-    agrees = weighted.sign() == sign
-    total = torch.where(agrees, weighted, 0.0).sum(0)
-    divisor = torch.where(agrees, share, 0.0).sum(0)
-    return total / torch.where(divisor == 0, 1.0, divisor)
+    plus = weighted_sum(deltas, weights) >= 0
+    total, shares = torch.zeros_like(plus, dtype=torch.float32), torch.zeros_like(plus, dtype=torch.float32)
+    for delta, weight in zip(deltas, weights, strict=True):
+        agrees = ((delta > 0) == plus) & (delta != 0)
+        total += delta.float() * agrees * weight
+        shares += agrees * weight
+    return total / torch.where(shares == 0, 1.0, shares)
 
 
 def merge_tensor(

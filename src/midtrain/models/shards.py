@@ -3,7 +3,7 @@
 A safetensors file is eight bytes of length, a JSON header (name -> dtype, shape, place), and the tensors' bytes one
 after another. So a tensor can be read a block at a time from its place, and a file can be written from front to back
 once the shapes are known. The usual way (a memory map, then whole tensors) keeps every page it has touched: the whole
-model, in the end, of each model that is read. Here it is a few blocks of 4 MiB, whatever the model.
+model, in the end, of each model that is read. Here it is some blocks of a megabyte, whatever the model.
 
 That a file is whole and its header right is checked once, by the safetensors library itself, when a folder is opened.
 """
@@ -25,7 +25,7 @@ from midtrain.core.errors import UserError
 from midtrain.models.load import check_weight_files
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
-BLOCK = 1 << 20
+BLOCK = 1 << 18
 """Elements read at a time."""
 
 DTYPES = {
