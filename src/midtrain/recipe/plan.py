@@ -186,7 +186,8 @@ def _check_cap(stage: str, source: str, epochs: float, cap: float, size: SourceS
 def _summary(stage: StageConfig, tokens: int) -> str:
     rope = "" if stage.rope is None else ", new RoPE"
     batch = format_size(stage.batch_tokens)
-    return f"{format_size(tokens)} tokens, {stage.num_steps} steps of {batch}, context {stage.context}{rope}"
+    average = "" if stage.average is None else f", {stage.average.kind} average"
+    return f"{format_size(tokens)} tokens, {stage.num_steps} steps of {batch}, context {stage.context}{rope}{average}"
 
 
 def _waste(stage: StageConfig, names: list[str], done: dict[str, Path]) -> str:

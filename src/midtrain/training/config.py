@@ -8,7 +8,7 @@ for mid-training: AdamW 0.9/0.95 with 0.1 weight decay, clipping at 1, a decay o
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -63,6 +63,24 @@ class ScheduleConfig(Config):
         if self.warmup < 1 and self.decay.share < 1 and self.warmup + self.decay.share > 1:
             raise ValueError(f"warmup {self.warmup} and decay.share {self.decay.share} take more than the whole stage")
         return self
+
+
+class AverageConfig(Config):
+    """The average of a stage's weights as its result (see averaging.py)."""
+
+    kind: Literal["ema", "last", "wsm"]
+    """ema: a moving average over all steps. last: the plain mean of points at the end. wsm: points weighted so that
+    they stand for a decay of the learning rate, which is then held; takes schedule.decay.share: 0."""
+    decay: float = Field(default=0.995, gt=0.0, lt=1.0)
+    """ema only: what stays of the average at each step; 0.995 as in Marin's 8B run."""
+    share: float = Field(default=0.2, gt=0.0, le=1.0)
+    """last and wsm: the share of the stage, at its end, over which the points lie; as long as a decay would be."""
+    points: int = Field(default=10, ge=1)
+    """last and wsm: how many points; about 10 is enough (arXiv:2505.12082)."""
+    curve: DecayConfig = DecayConfig()
+    """wsm only: the decay that is stood for; its own `share` is not used."""
+    final: float = Field(default=0.0, ge=0.0, le=1.0)
+    """wsm only: where that decay ends, as a fraction of the peak."""
 
 
 class OptimizerConfig(Config):
@@ -121,6 +139,8 @@ _MICRO_TOKENS = 4096
 class StageConfig(Config):
     """One stage: which tokens, in which order, at which learning rate, moving what."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"average"})
+
     kind: Literal["train"] = "train"
     """Next-token training."""
     tokens: Size = Field(gt=0)
@@ -144,6 +164,8 @@ class StageConfig(Config):
     """AdamW's settings."""
     objective: ObjectiveConfig = ObjectiveConfig()
     """What is minimised."""
+    average: AverageConfig | None = None
+    """An average of the weights as the stage's result: exported, and taken over by the next stage; null has none."""
     trainable: list[str] = Field(default=["*"], min_length=1)
     """Patterns of parameter names that may change ("*mlp*", "lm_head.*"); everything else stays as it is."""
     carry: CarryConfig = CarryConfig()
@@ -168,6 +190,11 @@ class StageConfig(Config):
             raise ValueError(f"tokens is {self.tokens}, less than one batch of {self.batch_tokens}")
         if self.schedule.warmup >= max(1, self.num_steps):
             raise ValueError(f"schedule.warmup is {self.schedule.warmup:g} steps, but the stage has {self.num_steps}")
+        wsm = self.average is not None and self.average.kind == "wsm"
+        if wsm and self.schedule.decay.share > 0 and self.schedule.decay.shape != "constant":
+            raise ValueError(
+                "average.kind: wsm stands for a decay, so it would decay twice; set schedule.decay.share: 0"
+            )
         return self
 
     @property

@@ -10,6 +10,7 @@ one small file per step.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +53,7 @@ class Remix:
 
 
 Hook = Callable[[HookState], Stop | Remix | None]
+Shown = Callable[[], AbstractContextManager[None]]
 
 
 class Decisions:
@@ -63,15 +65,18 @@ class Decisions:
         self._recorded = {made["step"]: made for made in run.decisions()}
         self.data = data.from_decisions([made for at, made in sorted(self._recorded.items()) if at < step])
 
-    def at(self, step: int, model: Any, num_steps: int) -> dict[str, Any] | None:
-        """The decision that takes effect before step `step` (steps done), if any; `data` has it applied."""
+    def at(self, step: int, model: Any, num_steps: int, shown: Shown = nullcontext) -> dict[str, Any] | None:
+        """The decision that takes effect before step `step` (steps done), if any; `data` has it applied.
+
+        A hook is asked inside of `shown()`, in which the model has the weights that it shall judge.
+        """
         made = self._recorded.get(step)
         from_block = self.data.next_block(step)
         if made is not None:
             made = self._run.decide(step, made["from_block"], made["change"], made["reason"])
         else:
             made = self._asked_by_a_person(step, from_block)
-            made = made or self._asked_of_the_hook(step, from_block, model, num_steps)
+            made = made or self._asked_of_the_hook(step, from_block, model, num_steps, shown)
         if made is not None:
             self.data = self.data.from_decisions([made])
         return made
@@ -88,14 +93,16 @@ class Decisions:
         self._run.remix_answered()
         return made
 
-    def _asked_of_the_hook(self, step: int, from_block: int, model: Any, num_steps: int) -> dict[str, Any] | None:
+    def _asked_of_the_hook(
+        self, step: int, from_block: int, model: Any, num_steps: int, shown: Shown
+    ) -> dict[str, Any] | None:
         at_block = step * self.data.batch_sequences == from_block * self.data.mixture.block
         if self._hook is None or not at_block:
             return None
         training = model.training
         model.eval()
         try:
-            with torch.random.fork_rng():  # what a hook draws at random must not change what is trained
+            with torch.random.fork_rng(), shown():  # what a hook draws at random must not change what is trained
                 answer = self._hook(HookState(model, step, num_steps, from_block, self.data))
         finally:
             model.train(training)

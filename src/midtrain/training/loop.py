@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from midtrain.models.flops import gemm_peak, step_flops
 from midtrain.models.fused import fuse
 from midtrain.tokens.batches import Batch, StageData
 from midtrain.tokens.prefetch import prefetch
+from midtrain.training.averaging import Average
 from midtrain.training.config import StageConfig
 from midtrain.training.decisions import Decisions, Hook
 from midtrain.training.optimizer import (
@@ -49,6 +51,7 @@ from midtrain.training.state import (
     carry_moments,
     carry_weights,
     phase_at,
+    read_average,
     read_checkpoint,
     restore_rng,
     settle,
@@ -112,6 +115,7 @@ class _Loop:
         self.optimizer = make_optimizer(model, self.parameters, self.start.optimizer)
         found = run.resume()
         self.saved_step = self.step = found[0] if found else 0
+        self.average = Average(config.average, self.parameters, config.num_steps) if config.average else None
         self.decisions = Decisions(run, hook, data, self.step)
         saved = self._resume(found[1].path) if found else None
         self.clock = Clock(saved["clock"] if saved else None)
@@ -132,6 +136,7 @@ class _Loop:
         torch.manual_seed(derive_key("training", seed) % 2**63)
         sentences = self.start.sentences + carry_weights(self.model, self.config, initial, seed)
         sentences += carry_moments(self.optimizer, self.parameters, self.config, initial)
+        sentences += [self.average.sentence()] if self.average else []
         moving, total = (sum(p.numel() for p in part) for part in (self.parameters.values(), self.model.parameters()))
         if moving < total:
             sentences.append(f"{format_size(moving)} of {format_size(total)} parameters may move.")
@@ -151,6 +156,8 @@ class _Loop:
         CarriedState(f"checkpoint {path.name}", weights=weights).load_weights(self.model)
         set_moments(self.optimizer, self.parameters, moments, state["step_counters"])
         restore_rng(state["rng"])
+        if self.average:
+            self.average.restore(read_average(path))
         say(f"{self.label}: goes on after step {self.step} of {self.config.num_steps}.")
         return state
 
@@ -160,7 +167,7 @@ class _Loop:
         try:
             while self.step < self.config.num_steps:
                 with self.clock.stall():
-                    made = self.decisions.at(self.step, self.model, self.config.num_steps) if self.step else None
+                    made = self._decide() if self.step else None
                     if made:
                         say(f"Step {self.step}: {made['reason']}: {json.dumps(made['change'])}.")
                     if made and made["change"].get("stop"):
@@ -180,6 +187,11 @@ class _Loop:
             self._log()
             self._checkpoint()
 
+    def _decide(self) -> dict[str, Any] | None:
+        """The decision that takes effect now; a hook is shown the average where that is the result."""
+        shown = self.average.in_place if self.average else nullcontext
+        return self.decisions.at(self.step, self.model, self.config.num_steps, shown)
+
     def _take(self, batch: Batch) -> None:
         """One optimizer step."""
         config, at = self.config, self.start.schedule_offset + self.step
@@ -197,6 +209,8 @@ class _Loop:
         self._watch(sums.loss, self.norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.average:
+            self.average.update(self.step)
         self.meter.add(sums, batch, step_flops(self.model, real_lengths(batch), batch.num_targets))
 
     def _watch(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
@@ -250,7 +264,8 @@ class _Loop:
         """Save everything that decides the next step."""
         with self.clock.stall(), self.run.checkpoint(self.step) as draft:
             moments, counters = get_moments(self.optimizer, self.parameters)
-            write_checkpoint(draft, self.model, moments, self._state(counters))
+            average = self.average.tensors() if self.average else {}
+            write_checkpoint(draft, self.model, moments, self._state(counters), average)
             draft.counts.update(step=self.step, tokens=self.meter.tokens)
         self.run.keep_checkpoints(self.config.keep_checkpoints)
         self.saved_step = self.step

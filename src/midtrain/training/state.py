@@ -14,8 +14,9 @@ of them by accident. Each has a name in `CarryConfig` and its own line of code h
 
 A base can take part too: `training_state.json` and `optimizer.safetensors` beside its weights, which is what our own
 exports write. A checkpoint is three files: model.safetensors, optimizer.safetensors (exp_avg.NAME, exp_avg_sq.NAME,
-float32) and state.json (everything that is a number, the random generators included). A run that resumes from it goes
-on bit by bit as if it had not been interrupted.
+float32) and state.json (everything that is a number, the random generators included); a stage that averages its
+weights (averaging.py) adds average.safetensors. A run that resumes from it goes on bit by bit as if it had not been
+interrupted.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from midtrain.core.artifact import Artifact, Draft
 from midtrain.core.errors import UserError
 from midtrain.core.permutation import derive_key
 from midtrain.models.load import load_moments, training_state
+from midtrain.training.averaging import FILE as AVERAGE
 from midtrain.training.config import OptimizerConfig, StageConfig
 from midtrain.training.optimizer import Parameters, set_moments
 from midtrain.training.schedule import phases, resolve_peak
@@ -121,12 +123,15 @@ def base_state(folder: str | Path) -> CarriedState | None:
 
 
 def final_state(artifact: Artifact) -> CarriedState:
-    """What a finished training run left: its final checkpoint, for the next stage or an export."""
+    """What a finished training run left: its final checkpoint, for the next stage or an export.
+
+    Where the stage kept an average, that is its weights.
+    """
     checkpoint = artifact.path / artifact.manifest["facts"]["final_checkpoint"]
     state, weights, moments = read_checkpoint(checkpoint)
     return CarriedState(
         origin="the stage before",
-        weights=weights,
+        weights=weights | read_average(checkpoint),
         moments=moments,
         step_counters=state["step_counters"],
         hyperparameters=state["hyperparameters"],
@@ -239,18 +244,29 @@ def phase_at(config: StageConfig, position: int, num_steps: int) -> str:
 
 
 def write_checkpoint(
-    draft: Draft, model: nn.Module, moments: Mapping[str, torch.Tensor], state: Mapping[str, Any]
+    draft: Draft,
+    model: nn.Module,
+    moments: Mapping[str, torch.Tensor],
+    state: Mapping[str, Any],
+    average: Mapping[str, torch.Tensor],
 ) -> None:
-    """Write the three files of a checkpoint; the random generators' states are added to `state`."""
+    """Write the files of a checkpoint, `average` only where there is one; the random generators' states are added."""
     weights = {name: p.detach().to("cpu").contiguous() for name, p in model.named_parameters()}
     save_file(weights, draft.path / MODEL, metadata={"format": "pt"})
     save_file(dict(moments), draft.path / OPTIMIZER, metadata={"format": "pt"})
+    if average:
+        save_file(dict(average), draft.path / AVERAGE, metadata={"format": "pt"})
     (draft.path / STATE).write_text(json.dumps({**state, "rng": _rng_state()}, indent=1, allow_nan=False))
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """(state, weights, moments) of a checkpoint folder, whose files were digested when it was found."""
     return json.loads((path / STATE).read_text()), load_file(path / MODEL), load_file(path / OPTIMIZER)
+
+
+def read_average(path: Path) -> dict[str, torch.Tensor]:
+    """The average in a checkpoint folder, by parameter name; empty when there is none."""
+    return load_file(path / AVERAGE) if (path / AVERAGE).exists() else {}
 
 
 def _rng_state() -> dict[str, str]:
