@@ -64,6 +64,15 @@ def test_any_unicode_equals_the_reference(text):
     assert_like_reference([text])
 
 
+@pytest.mark.parametrize(
+    "piece", ["\u3000b", "\u00a0b", "\u4f60.", "...", "\r\n\nb", "<b>\u00e9</b>", "Terms of use. ", "it's"]
+)
+def test_nothing_changes_where_blocks_of_64_bytes_meet(piece):
+    assert_like_reference(
+        [fill * n + piece * 3 + tail for n in range(48, 68) for fill in "a(\u00e9" for tail in ("", " z")]
+    )
+
+
 def test_kinds_are_those_of_the_running_python():
     kinds = kind_table()
     points = [p for p in range(0x20000) if not 0xD800 <= p < 0xE000]
