@@ -5,7 +5,7 @@ duplicates and contamination, lines go and personal data is masked."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from midtrain.core.config import Config
 from midtrain.documents.curation.licenses_config import LicenseConfig
@@ -16,6 +16,8 @@ from midtrain.documents.quality.config import LanguageConfig, QualityConfig
 
 class CurateConfig(Config):
     """What is measured of the documents of a source, and which of them stay."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"lines"})
 
     licenses: LicenseConfig | None = None
     """Which licenses may be trained on; null asks nothing."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -139,6 +139,8 @@ class DeriveConfig(Config):
 
 class RulesConfig(Config):
     """Heuristic rules on the statistics of a text; the first that fails names the drop."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"derive"})
 
     sets: tuple[str, ...] = ("gopher_repetition", "gopher_quality", "fineweb", "c4")
     """Sets of rules, applied in this order: gopher_repetition, gopher_quality, fineweb, c4. A fifth, datatrove, is for

@@ -6,7 +6,7 @@ threshold changes without scoring again. Higher is better for every scorer.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -179,6 +179,8 @@ class EnsembleConfig(Config):
 
 class KeepConfig(Config):
     """Which documents stay: by a threshold, by a share, or by how good they must be; one of the three."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"precision"})
 
     score: str
     """A scorer's name, or `ensemble`."""
