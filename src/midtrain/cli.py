@@ -272,7 +272,9 @@ def verify(
 def make(
     out: Annotated[Path, typer.Argument(help="Where they are written (JSON lines; .gz packs them).", metavar="FILE")],
     count: Annotated[str, typer.Option(help="How many, such as 10k.")] = "1k",
-    family: Annotated[list[str] | None, typer.Option(help="A family (repeatable; default: all).")] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="A family or a set of them (repeatable; default: all).")
+    ] = None,
     lang: Annotated[list[str] | None, typer.Option(help="A language (repeatable; default: en).")] = None,
     difficulty: Annotated[list[int] | None, typer.Option(help="1, 2 or 3 (repeatable; default: all).")] = None,
     split: Annotated[str, typer.Option(help="train or evaluation; no operands are on both sides.")] = "train",
@@ -286,8 +288,15 @@ def make(
     """
     from midtrain.verify.make import make_file
 
-    asked = {"families": family, "languages": lang, "difficulty": difficulty}
-    given = {"count": count, "split": split, "wording": wording, "seed": seed, "steps": steps}
+    asked = {"languages": lang, "difficulty": difficulty}
+    given = {
+        "families": family or "all",
+        "count": count,
+        "split": split,
+        "wording": wording,
+        "seed": seed,
+        "steps": steps,
+    }
     written = make_file(out, given | {name: value for name, value in asked.items() if value})
     _print(f"{written:,} problems are in {out}")
 

@@ -259,6 +259,12 @@ def test_without_z3_the_person_is_told(monkeypatch):
         (["2x = 8", "x = 4, y = 1"], ("x + y = 5", "x - y = 3"), None),
         (["x = 4, y = 2"], ("x + y = 5", "x - y = 3"), 0),
         (["(x + 1)^2 = x^2 + 2x + 1"], ("x + y = 5",), None),
+        (
+            ["x^2 - 43x + 432 = 0", "x + 1 = 20 / 2 = 10", "sqrt(71289) = 267", "12 = 20 - 2x"],
+            (),
+            None,
+        ),  # not cut in two
+        (["She has a 5 + 3 = 8", "so 5 + 3 = 9 a day"], (), 1),
     ],
 )
 def test_the_first_wrong_step(lines, given, expected):

@@ -156,6 +156,8 @@ def _readable(text: str, run: re.Pattern[str] | None, letters: frozenset[str]) -
         text = re.sub(r"^[\s,.]+|[\s,.(]+$", "", text)
         if re.match(r"[*/+^%)]", text) or (text.startswith("-") and before.strip()):
             return None  # "3 km * 4"
+        if text.startswith("(") and before[-1:].isalpha():
+            return None  # "sqrt(9)"
     elif run is _HEAD:
         head = _HEAD.match(text)
         text = re.split(r"[.,](?![0-9])", head[0] if head else "")[0]
@@ -165,7 +167,9 @@ def _readable(text: str, run: re.Pattern[str] | None, letters: frozenset[str]) -
             return polynomial(text, letters)
         except NotAnExpression:
             shorter = re.sub(r"^\S+\s*" if run is _TAIL else r"\s*\S+$", "", text)
-            text = "" if shorter == text or not run or not re.search(r"[A-Za-z]", text) else shorter
+            cut_in_two = re.match(r"\s*[-+*/^%)]", shorter) if run is _TAIL else re.search(r"[-+*/^(]\s*$", shorter)
+            stays = run and shorter != text and re.search(r"[A-Za-z]", text) and not cut_in_two  # "x + 1" is not 1
+            text = shorter if stays else ""
     return None
 
 
