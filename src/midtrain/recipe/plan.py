@@ -8,7 +8,7 @@ this machine, or, for a model too large for that, from its FLOPs and the measure
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from midtrain.core.config import format_size
 from midtrain.core.errors import UserError
+from midtrain.recipe.advice import ContextAdvice
 from midtrain.recipe.graph import build_graph, measured_sources, packed_name
 from midtrain.recipe.probe import Probe, check_context, probe_base
 from midtrain.recipe.rates import base_rate, peak_of, rate_points, stop_rate
@@ -53,6 +54,8 @@ class StagePlan:
     waste: str
     flops: float
     seconds: float
+    positions: ContextAdvice | None = None
+    """What a longer context or a change of RoPE does, where the stage has one."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +102,14 @@ def make_plan(recipe: RecipeConfig, out: Path | None = None) -> Plan:
     probe = probe_base(recipe, done)
     sizes = source_sizes(recipe, done, probe.tokenizer)
     by_name = {size.name: size for size in sizes}
-    check_context(recipe, probe.positions)
+    advice = check_context(recipe, probe.config)
     stages, notes = [], []
     used: dict[str, float] = {}
     rate, where = base_rate(probe.training_state), "the base's training state"
     for name, stage in recipe.stages.items():
         peak, note = peak_of(stage, rate, where)
-        stages.append(_plan_stage(name, stage, (peak, note), by_name, used, done, probe))
+        planned = _plan_stage(name, stage, (peak, note), by_name, used, done, probe)
+        stages.append(replace(planned, positions=advice.get(name)))
         rate, where = stop_rate(stage, peak), f"stage {name}"
     for name in measured_sources(recipe):
         if by_name[name].heldout == 0 and recipe.holdout.share == 0:

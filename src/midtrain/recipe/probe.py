@@ -17,6 +17,7 @@ import numpy as np
 from midtrain.core.config import format_size
 from midtrain.core.errors import UserError
 from midtrain.models.config import BaseConfig
+from midtrain.recipe.advice import ContextAdvice, advise, suggest
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.training.config import StageConfig
 
@@ -102,15 +103,21 @@ def read_base(base: BaseConfig, done: dict[str, Path]) -> tuple[Any, Any, Path |
     return architecture_config(base.architecture, tokenizer, vocabulary), tokenizer, None
 
 
-def check_context(recipe: RecipeConfig, positions: int) -> None:
-    """Raise UserError when a stage's context is beyond what the model was built for and brings no RoPE change."""
+def check_context(recipe: RecipeConfig, config: Any) -> dict[str, ContextAdvice]:
+    """Advice for the stages that change the positions, by name.
+
+    Raises UserError when a stage's context is beyond what the model was built for and brings no RoPE change, or one
+    that the architecture does not take.
+    """
+    positions = config.max_position_embeddings
     for name, stage in recipe.stages.items():
         if stage.context > positions and stage.rope is None:
             raise UserError(
                 f"stages.{name}.context is {stage.context}, beyond the {positions} positions the model was built for; "
-                f"add stages.{name}.rope (such as theta: 500000) or lower the context."
+                f"add stages.{name}.rope (such as {suggest(config, stage.context)}) or lower the context."
             )
         positions = max(positions, stage.context)
+    return advise(config, recipe.stages)
 
 
 def _lengths(context: int) -> list[int]:

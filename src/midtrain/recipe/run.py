@@ -121,7 +121,7 @@ def _require_positions(recipe: RecipeConfig) -> None:
     from midtrain.recipe.probe import check_context, read_base
 
     config, _, _ = read_base(recipe.base, {})
-    check_context(recipe, config.max_position_embeddings)
+    check_context(recipe, config)
 
 
 def _require_same_recipe(folder: Path, recipe: DocumentsConfig) -> None:

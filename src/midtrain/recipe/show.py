@@ -96,7 +96,8 @@ def _stage(stage: StagePlan) -> RenderableType:
             f"{row.cap:g}",
         )
     rate = Text(f"learning rate  {sparkline(stage.learning_rates)}  {stage.rate_note}")
-    return Group(head, rate, table, Text(stage.waste, style="dim")) if stage.waste else Group(head, rate, table)
+    notes = [*(stage.positions.lines if stage.positions else []), *([stage.waste] if stage.waste else [])]
+    return Group(head, rate, table, *(Text(note, style="dim") for note in notes))
 
 
 def outcome_text(outcome: Outcome) -> str:
