@@ -76,7 +76,7 @@ def _lines(data, offsets_N1, kind_of):
         while True:
             start, end, last, chunks, solos, size, longest = p, p, 0, 0, 0, 0, 0
             while p < stop and data[p] != 10:
-                width, point = 1, np.int64(data[p])
+                width, point = np.int64(1), np.int64(data[p])
                 if point >= 0x80:
                     width = 2 + (point >= 0xE0) + (point >= 0xF0)
                     point &= 0x7F >> width
