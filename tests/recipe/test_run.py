@@ -90,7 +90,7 @@ def test_a_model_is_taken_out_with_a_card_that_says_what_it_is_worth(small_run, 
 def test_a_remix_must_be_shares_that_sum_to_one(small_run):
     out, _ = small_run
     assert remix_run(out, ["old=0.5", "new=0.5"]) == f"Nothing is being trained in {out}."
-    with pytest.raises(UserError, match="sum to 0.8"):
+    with pytest.raises(UserError, match=r"sum to 0\.8"):
         remix_run(out, ["old=0.5", "new=0.3"])
     with pytest.raises(UserError, match='"old" is not a share'):
         remix_run(out, ["old", "new=1"])

@@ -59,11 +59,16 @@ def _source_steps(recipe: DocumentsConfig, name: str) -> list[Step]:
         )
         needs, aliases = (documents, scorers), {**aliases, scorers: "scorers"}
     asked = {"curate": make_curation.measured_asked(config), "near": _near(near)}
-    make = partial(make_curation.make_attributes, name, config, near)
+    traces = recipe.traces_of(name)
+    if traces is not None:
+        asked["traces"] = traces.model_dump(mode="json", exclude={"sources", "drop"})
+    make = partial(make_curation.make_attributes, name, config, near, traces)
     steps.append(Step(attributes, 1, asked, needs, make, aliases=aliases))
     aliases = {documents: "documents", attributes: "attributes"}
-    make = partial(make_curation.make_filter, name, config)
+    make = partial(make_curation.make_filter, name, config, traces)
     asked = config.model_dump(mode="json", exclude={"pii", "lines"}) | {"pii": config.pii and config.pii.kinds("drop")}
+    if traces is not None:
+        asked["traces"] = traces.model_dump(mode="json", include={"drop"})
     needs = (documents, attributes)
     if config.quality is not None and any(keep.precision is not None for keep in config.quality.keep):
         needs, aliases = (*needs, f"scorers/{name}"), {**aliases, f"scorers/{name}": "scorers"}

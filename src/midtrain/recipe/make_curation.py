@@ -6,7 +6,7 @@ Rooms are imported when a step is made, as everywhere in the recipe, so that nam
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from midtrain.documents.decontamination.review import Verdicts
     from midtrain.documents.deduplication.collection import Collection
     from midtrain.documents.deduplication.passages import Spans
+    from midtrain.verify.traces.config import TracesConfig
 
 NEAR = "near.parquet"
 FOUND, ITEMS, CONTAMINATED = "found.parquet", "items.json", "contaminated.json"
@@ -120,7 +121,12 @@ def _sample(path: Path, count: int) -> pa.Array:
 
 
 def make_attributes(
-    name: str, config: CurateConfig, near: NearConfig | None, draft: Draft, inputs: dict[str, Artifact]
+    name: str,
+    config: CurateConfig,
+    near: NearConfig | None,
+    traces: TracesConfig | None,
+    draft: Draft,
+    inputs: dict[str, Artifact],
 ) -> None:
     """Measure the documents of a source in one pass."""
     from midtrain.documents.curation.annotate import annotate
@@ -128,10 +134,17 @@ def make_attributes(
     from midtrain.documents.store import Documents
 
     scorers = inputs["scorers"].path.absolute() if "scorers" in inputs else None
-    annotate(Documents(inputs["documents"].path), Measures(config, near, scorers), draft, f"attributes {name}")
+    measures: Callable[[], list[Any]] = Measures(config, near, scorers)
+    if traces is not None:
+        from midtrain.recipe.make_traces import TraceMeasures
+
+        measures = TraceMeasures(Measures(config, near, scorers), traces)
+    annotate(Documents(inputs["documents"].path), measures, draft, f"attributes {name}")
 
 
-def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str, Artifact]) -> None:
+def make_filter(
+    name: str, config: CurateConfig, traces: TracesConfig | None, draft: Draft, inputs: dict[str, Artifact]
+) -> None:
     """Decide by attributes which documents of a source stay."""
     from midtrain.documents.curation.checks import checks_of, languages_of, scores_of, watched_of, with_derived_rules
     from midtrain.documents.curation.filter import filter_documents
@@ -148,7 +161,12 @@ def make_filter(name: str, config: CurateConfig, draft: Draft, inputs: dict[str,
             {"score": keep.score, "asked": keep.asked, "threshold": threshold if isfinite(threshold) else None}
             for keep, threshold in zip(config.quality.keep, thresholds, strict=True)
         ]
-    filter_documents(name, attributes, checks_of(config, scores, thresholds), watched_of(config, thresholds), draft)
+    checks = checks_of(config, scores, thresholds)
+    if traces is not None:
+        from midtrain.recipe.make_traces import trace_check
+
+        checks.append(trace_check(traces))
+    filter_documents(name, attributes, checks, watched_of(config, thresholds), draft)
     if config.languages is not None:
         draft.facts["languages"] = languages_of(config.languages, attributes)
 

@@ -24,6 +24,7 @@ from midtrain.models.config import BaseConfig
 from midtrain.recipe.merge_config import MergeStepConfig
 from midtrain.training.config import StageConfig
 from midtrain.verify.config import ProblemsConfig
+from midtrain.verify.traces.config import TracesConfig
 
 
 def _check_keys(parts: Iterable[str]) -> None:
@@ -39,6 +40,13 @@ class ProblemSourceConfig(Config):
     """Which families, how many, how hard."""
     form: Literal["text", "chat"] = "text"
     """Plain text, or a user turn and an assistant turn of which only the answer has loss."""
+
+
+class TraceFilterConfig(TracesConfig):
+    """Which sources hold reasoning traces, and for which defects one is dropped."""
+
+    sources: list[str] = Field(min_length=1)
+    """The sources whose documents are traces: the last message of a conversation, or a text with a worked solution."""
 
 
 class ControlConfig(Config):
@@ -68,6 +76,8 @@ class DocumentsConfig(Config):
     """The share of groups that no stage ever trains on."""
     curate: CurateConfig | None = None
     """How every source of documents is curated that says nothing of its own; null leaves them as they are read."""
+    traces: TraceFilterConfig | None = None
+    """Defects of reasoning traces (loops, overthinking, language switches, unclosed tags ...); null looks for none."""
     deduplicate: DeduplicateConfig | None = None
     """Near-duplicates and repeated passages within and across the sources of documents; null looks for none."""
     decontaminate: DecontaminateConfig | None = None
@@ -85,6 +95,16 @@ class DocumentsConfig(Config):
     def _plain_sources(cls, sources: dict[str, Any]) -> dict[str, Any]:
         _check_keys(sources)
         return sources
+
+    @model_validator(mode="after")
+    def _traces_fit(self) -> DocumentsConfig:
+        for source in self.traces.sources if self.traces is not None else []:
+            self._require_source(source, "traces.sources")
+            if source not in self.document_sources():
+                raise ValueError(
+                    f'traces.sources names "{source}", whose problems come with clean solutions; remove it'
+                )
+        return self
 
     @model_validator(mode="after")
     def _duplicates_fit(self) -> DocumentsConfig:
@@ -118,8 +138,13 @@ class DocumentsConfig(Config):
         return None if isinstance(source, ProblemSourceConfig) else source.curate or self.curate
 
     def annotated_sources(self) -> list[str]:
-        """The sources whose documents are measured: those that are curated or searched for duplicates."""
-        return [name for name in self.document_sources() if self.curation_of(name) or self.deduplicate]
+        """The sources whose documents are measured: curated, of traces, or searched for duplicates."""
+        names = self.document_sources()
+        return [name for name in names if self.curation_of(name) or self.deduplicate or self.traces_of(name)]
+
+    def traces_of(self, name: str) -> TracesConfig | None:
+        """What is looked for in the traces of the source `name`; None where it holds none."""
+        return self.traces if self.traces is not None and name in self.traces.sources else None
 
     def curated_sources(self) -> list[str]:
         """The sources that training reads in a curated form."""
