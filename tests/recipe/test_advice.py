@@ -101,3 +101,36 @@ def test_the_plan_shows_it(small_recipe, tmp_path):
     assert "yarn by 2" in plan_text(plan)
     with pytest.raises(UserError, match=r"method: yarn, or theta: \d+"):
         make_plan(load_recipe(small_recipe, ["stages.longer.rope=null"]), tmp_path / "run")
+
+
+def test_a_run_measures_beyond_the_positions_of_its_parent(small_recipe, tmp_path):
+    from midtrain.recipe.run import run_recipe
+
+    recipe = load_recipe(
+        small_recipe,
+        [
+            "seeds=[0]",
+            "control=null",
+            "target=null",
+            "guard.budgets={}",
+            "stages.longer.rope={method: yarn}",
+            "evaluation.problems={}",
+            "evaluation.bits_per_byte=null",
+            "evaluation.positions={sources: [new], documents: 5, buckets: 2}",
+            "evaluation.retrieval={passkey: {lengths: [96, 128], count: 2}}",
+        ],
+    )
+    outcome = run_recipe(recipe, tmp_path / "run")
+    assert outcome.scores is not None
+    rows = outcome.scores["capabilities"]
+    assert {"position/new@0-64", "position/new@64-128", "retrieval/passkey@128 (bpb)"} <= rows.keys()
+    assert all(row["parent"] is not None and row["ours"] is not None for row in rows.values())
+
+
+def test_learned_positions_end_where_they_end(small_recipe):
+    from midtrain.recipe.probe import check_context
+
+    recipe = load_recipe(small_recipe, ["evaluation.retrieval={far: {lengths: [2048]}}"])
+    gpt2 = AutoConfig.for_model("gpt2", n_positions=1024)
+    with pytest.raises(UserError, match=r"retrieval\.far\.lengths has 2048, and gpt2 has only 1024 positions"):
+        check_context(recipe, gpt2)

@@ -160,24 +160,27 @@ def nats_of(model: Any, pieces: Sequence[np.ndarray], batch_tokens: int) -> list
 
 def _forward(model: Any, pieces: list[np.ndarray]) -> list[np.ndarray]:
     """One pass over pieces laid end to end in a single row."""
-    head = output_head(model)
-    device = head["weight_VD"].device
+    hidden = hidden_states(model, pieces)
+    labels = torch.from_numpy(np.concatenate([piece[1:] for piece in pieces]).astype(np.int64)).to(hidden.device)
+    weights = torch.ones(len(labels), device=hidden.device)
+    out = linear_cross_entropy(hidden, labels_N=labels, weights_N=weights, **output_head(model))
+    return np.split(out.nll_N.double().cpu().numpy(), np.cumsum([len(piece) - 1 for piece in pieces])[:-1])
+
+
+def hidden_states(model: Any, pieces: list[np.ndarray]) -> torch.Tensor:
+    """The last hidden states [N, D] before every token but the first of each piece, the pieces end to end in a row."""
+    device = output_head(model)["weight_VD"].device
     lengths = [len(piece) - 1 for piece in pieces]
     inputs_N = np.concatenate([piece[:-1] for piece in pieces]).astype(np.int64)
-    labels_N = np.concatenate([piece[1:] for piece in pieces]).astype(np.int64)
     positions_N = np.concatenate([np.arange(length) for length in lengths])
     boundaries = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    hidden = model.base_model(
+    return model.base_model(
         input_ids=torch.from_numpy(inputs_N)[None].to(device),
         position_ids=torch.from_numpy(positions_N)[None].to(device),
         use_cache=False,
         attention_mask=None,
         **document_kwargs(boundaries, lengths, device),
     ).last_hidden_state[0]
-    labels = torch.from_numpy(labels_N).to(device)
-    weights = torch.ones(len(labels_N), device=device)
-    out = linear_cross_entropy(hidden, labels_N=labels, weights_N=weights, **head)
-    return np.split(out.nll_N.double().cpu().numpy(), boundaries[1:-1])
 
 
 def token_bytes(tokenizer: Tokenizer) -> np.ndarray:

@@ -123,8 +123,10 @@ def _packed_step(source: str, stage: StageConfig) -> Step:
 
 
 def measured_sources(recipe: RecipeConfig) -> list[str]:
-    """The sources whose held-out split is a capability: documents, not generated problems."""
-    return recipe.evaluation.measured(recipe.document_sources())
+    """The sources whose held-out split is read to measure something: documents, not generated problems."""
+    documents, evaluation = recipe.document_sources(), recipe.evaluation
+    wanted = {*evaluation.measured(documents), *evaluation.positioned(documents)}
+    return [name for name in documents if name in wanted]
 
 
 def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, StageConfig]) -> list[Step]:

@@ -18,7 +18,7 @@ def evaluate_model(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifac
     """Score one model on everything the recipe measures, item by item.
 
     Every model sees as much at once as the parent can, unless the recipe says otherwise: a longer window would be a
-    handicap for the parent that says nothing about what was learned.
+    handicap for the parent that says nothing about what was learned. Only losses by position and retrieval go beyond.
     """
     from midtrain.evaluation.evaluate import evaluate
     from midtrain.evaluation.scores import summarize, write_scores
@@ -28,14 +28,14 @@ def evaluate_model(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Artifac
 
     tokenizer = Tokenizer.load(inputs["tokenizer"].path)
     positions = read_config(model_folder(inputs["base"])).max_position_embeddings
-    context = min(positions, max(stage.context for stage in recipe.stages.values()))
+    longest = max(stage.context for stage in recipe.stages.values())
     stores = {
         name.removeprefix("heldout/"): TokenStore.open(artifact.path)
         for name, artifact in inputs.items()
         if name.startswith("heldout/")
     }
     model = load_model(model_folder(inputs.get("model", inputs["base"])))
-    found = evaluate(model, tokenizer, stores, recipe.evaluation, context)
+    found = evaluate(model, tokenizer, stores, recipe.evaluation, min(positions, longest), longest)
     table = write_scores(found.rows, draft.path / ITEMS)
     draft.facts["capabilities"] = summarize(table)
     draft.facts["excluded"] = found.excluded

@@ -117,7 +117,22 @@ def check_context(recipe: RecipeConfig, config: Any) -> dict[str, ContextAdvice]
                 f"add stages.{name}.rope (such as {suggest(config, stage.context)}) or lower the context."
             )
         positions = max(positions, stage.context)
+    _check_measured_lengths(recipe, config)
     return advise(config, recipe.stages)
+
+
+def _check_measured_lengths(recipe: RecipeConfig, config: Any) -> None:
+    """Positions that are learned end where they end: nothing can be measured beyond them, not even a parent."""
+    evaluation = recipe.evaluation
+    asked = {f"retrieval.{name}.lengths": max(one.lengths) for name, one in evaluation.retrieval.items()}
+    if evaluation.positions is not None and evaluation.positions.context is not None:
+        asked["positions.context"] = evaluation.positions.context
+    for field_name, length in asked.items():
+        if length > config.max_position_embeddings and not getattr(config, "rope_parameters", None):
+            raise UserError(
+                f"evaluation.{field_name} has {length}, and {config.model_type} has only "
+                f"{config.max_position_embeddings} positions, learned ones; use at most as many."
+            )
 
 
 def _lengths(context: int) -> list[int]:

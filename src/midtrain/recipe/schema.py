@@ -204,7 +204,8 @@ class RecipeConfig(DocumentsConfig):
 
         if self.merge is not None:
             self.merge.require(len(self.seeds), self.target is not None)
-        require_measured(self.evaluation.capabilities(self.document_sources()), self.guard, self.target)
+        longest = max(stage.context for stage in self.stages.values())
+        require_measured(self.evaluation.capabilities(self.document_sources(), longest), self.guard, self.target)
         return self
 
     def arms(self) -> dict[str, dict[str, StageConfig]]:
