@@ -16,6 +16,7 @@ Names and street addresses need a model, and are not looked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -58,6 +59,9 @@ def find(texts: pa.Array | pa.ChunkedArray, reserved_ips: bool = False) -> Found
     found: set[tuple[int, int, int, int]] = set()
     for row, place, start, end in places_M4.tolist():
         begin, stop = int(offsets_N1[row]), int(offsets_N1[row + 1])
+        if place == _RUN and end < stop and data[end] in b"/.":  # which join the runs of some keys
+            more = _JOINED.match(data[end : min(end + _LONGEST_KEY, stop)].tobytes())
+            end += more.end() if more else 0
         window_start = max(begin, start - _BEFORE)
         window = data[window_start : min(end + _AFTER, stop)].tobytes()
         shift = window_start - begin
@@ -128,6 +132,7 @@ _AT, _NUMBER, _COLONS, _CAPITALS, _RUN, _DASHES = range(6)
 _BEFORE, _AFTER = 64, 8
 """The bytes around a place that a form may look at."""
 _LONGEST_KEY = 20_000
+_JOINED = re.compile(rb"[\w+/=.\-]*")
 
 
 def _look(place: int, window: bytes, first: int, reserved_ips: bool) -> Iterator[forms.Span]:
