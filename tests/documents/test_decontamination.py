@@ -197,7 +197,8 @@ def reference(questions, text, n=5):
             beyond = hits[-1] + len(questions[item]) - places.index(windows[hits[-1]])
             said = [w for w in text[max(reach, 0) : max(end, beyond)] if w[0].isdigit()]
             agree = subsequence(asked, said) / (len(asked) or 1)
-            clusters += [(item, score, agree if asked else 1.0, begin, end)] if score >= 0.5 else []
+            assume(abs(score - 0.5) > 1e-6)  # on the threshold the last bit of a sum would decide
+            clusters += [(item, score, agree if asked else 1.0, begin, end)] if score > 0.5 else []
     return sorted(clusters, key=lambda c: (c[3], c[0]))
 
 
