@@ -20,6 +20,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from midtrain.core.permutation import derive_key
@@ -77,6 +78,7 @@ def corrupt(problem: Problem, seed: int) -> Wrong | None:
     return None
 
 
+@lru_cache(maxsize=4096)  # the same expressions are read again for every error that is tried
 def value_of(text: str) -> Fraction | None:
     """The exact value of an expression of numbers; None for anything else."""
     try:
@@ -91,7 +93,9 @@ def _equalities(lines: tuple[str, ...] | list[str]) -> Iterator[_Equality]:
         yield from _equalities_of(line, place)
 
 
-def _equalities_of(line: str, place: int) -> Iterator[_Equality]:
+@lru_cache(maxsize=4096)
+def _equalities_of(line: str, place: int) -> tuple[_Equality, ...]:
+    found = []
     for sign in re.finditer(r" = ", line):
         tail, head = _TAIL.search(line[: sign.start()]), _HEAD.match(line[sign.end() :])
         if not tail or not head:
@@ -101,7 +105,8 @@ def _equalities_of(line: str, place: int) -> Iterator[_Equality]:
         glued = (start and line[start - 1].isalpha()) or line[end : end + 1].isalpha()
         left, right = value_of(line[start : sign.start()]), value_of(line[sign.end() : end])
         if not glued and left is not None and left == right:
-            yield _Equality(place, start, sign.start(), end)
+            found.append(_Equality(place, start, sign.start(), end))
+    return tuple(found)
 
 
 # Errors: (line, equality, chance, prompt) -> texts of the line with that equality gone wrong -------------------------
@@ -289,7 +294,7 @@ class _Carrier:
         sides = old.split(" = ")
         new = [self.put(sides[0])]
         for place in range(1, len(sides)):
-            equality = next(_equalities_of(f"{sides[place - 1]} = {sides[place]}", 0), None)
+            equality = next(iter(_equalities_of(f"{sides[place - 1]} = {sides[place]}", 0)), None)
             new.append(self._right(sides[place], equality, new[-1]) if equality else self.put(sides[place]))
         text = " = ".join(new)
         if text != old:

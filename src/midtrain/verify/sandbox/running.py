@@ -267,8 +267,9 @@ class Running:
             return
         if code == 0:
             self.status = Status.DONE
-        elif code == -signal.SIGKILL and self.cpu >= self.limits.cpu * 0.95:
-            self.status, self.cause = Status.TIME, "processor time"
+        elif code == -signal.SIGKILL:  # by the kernel: its limit counts whole ticks, the report what was really used
+            used_up = self.cpu >= self.limits.cpu / 2
+            self.status, self.cause = (Status.TIME, "processor time") if used_up else (Status.MEMORY, "memory")
         elif b"MemoryError" in self.stderr[-4096:]:
             self.status, self.cause = Status.MEMORY, "memory"
         else:

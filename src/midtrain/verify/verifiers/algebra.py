@@ -9,6 +9,8 @@ unit and e Euler's number. Runs in a child: whatever hangs or eats memory here i
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -38,22 +40,24 @@ class Computed(Values):
     def computed_equal(self, gold: str, answer: str) -> bool:
         """Whether two values are equal, or within the tolerance."""
         left, right = _gold(gold), _expression(answer)
-        if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
-            if getattr(left, "shape", 0) != getattr(right, "shape", 1):
-                return False
-            return all(self._near(a, b) for a, b in zip(left, right, strict=True))
-        return self._near(left, right)
+        with _computing():
+            if isinstance(left, sympy.MatrixBase) or isinstance(right, sympy.MatrixBase):
+                if getattr(left, "shape", 0) != getattr(right, "shape", 1):
+                    return False
+                return all(self._near(a, b) for a, b in zip(left, right, strict=True))
+            return self._near(left, right)
 
     def proportional(self, gold: tuple[str, str], answer: tuple[str, str], positive: bool) -> bool:
         """Whether left minus right of one is a constant times the other's."""
-        one = _gold(gold[0]) - _gold(gold[1])
-        other = _expression(answer[0]) - _expression(answer[1])
-        if one.free_symbols != other.free_symbols or not one.free_symbols:
-            return False
-        ratios = [b / a for a, b in _samples(one, other) if a != 0]
-        if len(ratios) < _NEEDED or ratios[0] == 0 or not all(_agree(ratios[0], ratio) for ratio in ratios):
-            return False
-        return not positive or bool(sympy.re(ratios[0]) > 0)
+        sides = [*map(_gold, gold), *map(_expression, answer)]
+        with _computing():
+            one, other = sides[0] - sides[1], sides[2] - sides[3]
+            if one.free_symbols != other.free_symbols or not one.free_symbols:
+                return False
+            ratios = [b / a for a, b in _samples(one, other) if a != 0]
+            if len(ratios) < _NEEDED or ratios[0] == 0 or not all(_agree(ratios[0], ratio) for ratio in ratios):
+                return False
+            return not positive or bool(sympy.re(ratios[0]) > 0)
 
     def _near(self, left: Any, right: Any) -> bool:
         if left == right:
@@ -68,6 +72,17 @@ class Computed(Values):
             wanted, given = (Fraction(str(value)) for value in pairs[0])
             return within(given, wanted, self._tolerance)
         return all(_agree(a, b) for a, b in pairs)
+
+
+@contextmanager
+def _computing() -> Iterator[None]:
+    """What sympy raises (anything: it overflows, divides by zero, knows no power of a matrix) is no verdict."""
+    try:
+        yield
+    except (NoAnswer, MemoryError):
+        raise
+    except Exception as error:
+        raise NoAnswer("cannot be computed", Outcome.TIMEOUT) from error
 
 
 def _vanishing(left: Any, right: Any) -> bool:
@@ -100,7 +115,8 @@ def _expression(text: str, gold: bool = False) -> Any:
         if not gold:
             raise NoAnswer("a calculation, not its result")
         found = found.doit()
-    return found.subs({sympy.Symbol("i"): sympy.I, sympy.Symbol("e"): sympy.E})
+    with _computing():
+        return found.subs({sympy.Symbol("i"): sympy.I, sympy.Symbol("e"): sympy.E})
 
 
 def _exact_decimal(match: re.Match[str]) -> str:

@@ -20,6 +20,7 @@ _DIGITS = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)"
 _NUMBER = re.compile(
     rf"(?<![\w.,/+-])[-+]?(?:{_DIGITS}(?:\.[0-9]+|/[0-9]+)?|\.[0-9]+)(?![\w/%]|[.,+-][0-9])"
 )  # 12, -3, 1,234, 0.5, .5, 3/4, and nothing glued to it
+_CONTINUED = re.compile(r"\s*(?:[%+/^\u00d7\u00b7\u00f7]|\.\.|dozen\b)")
 _REVERSING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")  # a person would read other digits than we do
 _LONGEST_NUMBER = 200  # characters: no answer is longer, and int() refuses 4,300 digits
 
@@ -40,12 +41,16 @@ def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
         return quantities.judge(answer, gold, arguments)
     if _REVERSING.search(answer):
         return Judgement(Outcome.UNPARSEABLE, "control characters")
-    found = [match[0] for match in _NUMBER.finditer(answer.replace("\u2212", "-"))]
+    text = answer.replace("\u2212", "-")
+    found = list(_NUMBER.finditer(text))
     if len(found) != 1:
         return Judgement(
             Outcome.UNPARSEABLE, f"{len(found)} numbers in the answer" if found else "no number in the answer"
         )
-    written = found[0]
+    after = text[found[0].end() :]
+    if quantities.QUALIFIED.search(text[: found[0].start()]) or quantities.SCALED.match(after) or _CONTINUED.match(after):
+        return Judgement(Outcome.UNPARSEABLE, "more than a number")
+    written = found[0][0]
     if len(written) > _LONGEST_NUMBER:
         return Judgement(Outcome.UNPARSEABLE, "a number too long to be an answer")
     if "/" in written and ("/" not in gold or not int(written.split("/")[1])):
@@ -81,10 +86,10 @@ def _lettered(answer: str, gold: str, options: Mapping[str, str]) -> Judgement:
     """ "B", "(b)", "B. Rome" or "Rome"; a letter beside another option's text is no answer."""
     if gold not in options:
         raise ValueError(f"the gold answer {gold!r} is not among the options")
-    text = answer.replace("$", "")
+    text = answer.replace("$", "").replace("*", "")
     for _ in range(2):  # \boxed{\text{B}}
         text = re.sub(r"\\(?:boxed|text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
-    match = re.fullmatch(r"\s*\(?\s*(\w)\s*(?:[).:]|$|(?=\s))[).:]*\s*(.*?)[\s.]*", text, re.DOTALL)
+    match = re.fullmatch(r"\s*\(?\s*(\w)\s*(?:[).:]|$|(?=\s))[).:]*\s*(?:[-\u2013\u2014]\s+)?(.*?)[\s.]*", text, re.DOTALL)
     letters = {letter.casefold(): letter for letter in options}
     texts = {_folded(option): letter for letter, option in options.items()}
     by_text = texts.get(_folded(text))
@@ -93,7 +98,7 @@ def _lettered(answer: str, gold: str, options: Mapping[str, str]) -> Judgement:
         beside = texts.get(_folded(match[2]))
         if beside != by_letter:
             by_letter = None if beside is None else ""
-    named = by_text or by_letter
+    named = by_letter or by_text
     if not named:
         cause = "the letter and the text disagree" if by_letter == "" else "not one of the options"
         return Judgement(Outcome.UNPARSEABLE, cause)

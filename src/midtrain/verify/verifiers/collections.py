@@ -1,7 +1,7 @@
 """Lists, sets and intervals of exact numbers, compared here and at once; `math` compares those of any expressions.
 
 set        {1, 2, 3} is 3, 2, 1
-list       1, 2, 3 is (1, 2, 3), and not 3, 2, 1
+list       1, 2, 3 is (1, 2, 3) and [1, 2, 3], and not 3, 2, 1; lists may be nested
 interval   [1, 2) U [2, 5] is 1 <= x <= 5: intervals that touch are one
 """
 
@@ -15,7 +15,7 @@ from midtrain.verify.verdict import Outcome
 from midtrain.verify.verifiers.latex import NoAnswer, plain
 from midtrain.verify.verifiers.protocol import PASSED, Judgement
 from midtrain.verify.verifiers.rationals import rational
-from midtrain.verify.verifiers.structure import Node, parse
+from midtrain.verify.verifiers.structure import MOST_ITEMS, Node, encloses, parse, split
 
 _End = tuple[Fraction | float, bool]
 """A bound (an infinity is a float) and whether it belongs to the interval."""
@@ -28,7 +28,7 @@ def unordered(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement
 
 def ordered(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
     """The same elements in the same order."""
-    return _judged(answer, gold, lambda text: tuple(_elements(_parsed(text), ("bracket", "list"))))
+    return _judged(answer, gold, lambda text: _sequence(plain(text)))
 
 
 def interval(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
@@ -50,6 +50,20 @@ def _judged(answer: str, gold: str, read: Any) -> Judgement:
 
 def _parsed(text: str) -> Node:
     return parse(plain(text))
+
+
+def _sequence(text: str) -> tuple[Any, ...]:
+    """The elements of "1, 2", "(1, 2)", "[1, 2]" and "[[1, 2], [3]]"."""
+    if not text:
+        raise NoAnswer("no answer")
+    if text[0] + text[-1] in ("[]", "()") and encloses(text):
+        text = text[1:-1].strip()
+    elif text[0] in "([" and encloses(text):
+        raise NoAnswer("brackets that do not match")
+    parts = split(text, ",") if text else []
+    if len(parts) > MOST_ITEMS:
+        raise NoAnswer("too many items")
+    return tuple(_sequence(part) if part[:1] == "[" else _element(parse(part)) for part in map(str.strip, parts))
 
 
 def _elements(node: Node, kinds: tuple[str, ...]) -> list[Any]:

@@ -25,6 +25,12 @@ _NUMBER = re.compile(
     rf"(?<![\w.,/])([-+]?)\s?((?:US)?[{CURRENCY_SIGNS}]?)\s?([-+]?)"
     rf"({_DIGITS}\s+[0-9]+/[0-9]+|{_DIGITS}/[0-9]+|{_DIGITS}(?:\.[0-9]+)?|\.[0-9]+)({_POWER}?)(?![0-9/]|[.,][0-9])"
 )
+QUALIFIED = re.compile(
+    r"(?:[-\u2010-\u2015\uff0d]|\b(?:minus|negative)\b|[\u00b1\u2213\u221a<>\u2264\u2265\u2260])\s*$", re.IGNORECASE
+)
+"""What before a number makes it another one, or two: a sign apart from it, plus or minus, a bound."""
+SCALED = re.compile(r"\s*(?:hundred|thousand|million|billion|trillion)\b", re.IGNORECASE)
+"""What after a number makes it another one."""
 _POWER_IN_UNIT = re.compile(r"\^\{?(-?[1-4])\}?(?![0-9])")
 _LATEX = (
     (r"\\(?:text|mathrm|textrm|mbox)\s*\{([^{}]*)\}", r" \1 "),
@@ -99,6 +105,8 @@ def read(text: str) -> Quantity:
     matches = list(_NUMBER.finditer(hidden))
     if not matches:
         raise Unreadable("no number in the answer")
+    if QUALIFIED.search(hidden[: matches[0].start()]) or any(SCALED.match(hidden, match.end()) for match in matches):
+        raise Unreadable("more than a number")
     parts = [
         _part(match, hidden[match.end() : end]) for match, end in zip(matches, _ends(matches, hidden), strict=True)
     ]
@@ -120,10 +128,12 @@ def _part(match: re.Match[str], after: str) -> Quantity:
     value = _value(digits, power) * (-1 if "-" in (sign, inner_sign) else 1)
     if re.match(r"\s*[*/^+=]", after):
         raise Unreadable("a calculation, not its result")
-    if currency:
-        return Quantity(value, unit_of(currency[-1]))
     words = re.match(r"\s*-?\s*([^\n,;:!?()]*)", after.translate(_SHOW))
-    unit, unknown = _longest_unit(words[1] if words else "")
+    following = words[1] if words else ""
+    if currency:
+        unit, _ = _longest_unit(f"{currency[-1]} {following}" if following.startswith("per ") else currency[-1])
+        return Quantity(value, unit)
+    unit, unknown = _longest_unit(following)
     return Quantity(value, unit, unknown)
 
 

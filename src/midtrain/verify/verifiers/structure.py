@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from midtrain.verify.verifiers.latex import NoAnswer
 
-_MOST_ITEMS = 64
+MOST_ITEMS = 64
 _NAME = re.compile(r"(?:\\[A-Za-z]+|[A-Za-z])(?:_(?:\{\w+\}|\w))?'*(?:\s*\(\s*[A-Za-z](?:\s*,\s*[A-Za-z])*\s*\))?")
 _NOT_NAMES = ("\\frac", "\\sqrt", "\\pi", "\\infty", "\\emptyset", "e", "i")
 _TUPLE_OF_NAMES = re.compile(r"\(\s*[A-Za-z](?:_\w)?(?:\s*,\s*[A-Za-z](?:_\w)?)+\s*\)")
@@ -47,11 +47,11 @@ def parse(text: str) -> Node:
     if not text or text == "\\":
         raise NoAnswer("no answer")
     for sign, several in ((r"\or", _alternatives), (r"\cup", _union)):
-        parts = _split(text, sign)
+        parts = split(text, sign)
         if len(parts) > 1:
             return several([parse(part) for part in parts])
     if not _is_number_with_commas(text):
-        parts = _split(text, ",")
+        parts = split(text, ",")
         if len(parts) > 1:
             return _listed([parse(part) for part in parts])
     return _relation(text)
@@ -75,7 +75,7 @@ def _union(parts: list[Node]) -> Node:
 
 
 def _listed(parts: list[Node]) -> Node:
-    if len(parts) > _MOST_ITEMS:
+    if len(parts) > MOST_ITEMS:
         raise NoAnswer("too many items")
     first = parts[0]
     if first.kind == "named" and all(part.kind == "value" for part in parts[1:]):  # x = 1, 2
@@ -88,10 +88,10 @@ def _relation(text: str) -> Node:
     inequalities = list(_top_level(text, _INEQUALITY))
     if inequalities:
         return _inequality(text, inequalities)
-    parts = _split(text, r"\in")
+    parts = split(text, r"\in")
     if len(parts) == 2 and _is_name(parts[0]):
         return Node("named", _squeezed(parts[0]), (parse(parts[1]),))
-    members = [part.strip() for part in _split(text, "=")]
+    members = [part.strip() for part in split(text, "=")]
     if len(members) > 2 and not all(members[1:]):
         raise NoAnswer("an equality without a side")
     if members[0] == "" and len(members) > 1:  # "= 5"
@@ -144,16 +144,16 @@ def _whole(text: str) -> Node:
     text = text.strip()
     if not text:
         raise NoAnswer("an equality without a side")
-    if text == r"\emptyset" or re.fullmatch(r"\\\{\s*\\\}", text):
+    if text == r"\emptyset" or re.fullmatch(r"\\?\{\s*\\?\}", text):
         return Node("set")
-    if text.startswith(r"\{") and text.endswith(r"\}") and _encloses(text[1:]):
+    if text.startswith(r"\{") and text.endswith(r"\}") and encloses(text[1:]):
         return _set(text[2:-2])
-    if text[0] == "{" and _encloses(text):  # a group of LaTeX, or a set as Python writes it
-        return _set(text[1:-1]) if len(_split(text[1:-1], ",")) > 1 else _whole(text[1:-1])
-    if text[0] in "([" and _encloses(text):
-        parts = _split(text[1:-1], ",")
+    if text[0] == "{" and encloses(text):  # a group of LaTeX, or a set as Python writes it
+        return _set(text[1:-1]) if len(split(text[1:-1], ",")) > 1 else _whole(text[1:-1])
+    if text[0] in "([" and encloses(text):
+        parts = split(text[1:-1], ",")
         if len(parts) > 1:
-            if len(parts) > _MOST_ITEMS:
+            if len(parts) > MOST_ITEMS:
                 raise NoAnswer("too many items")
             return Node("bracket", text[0] + text[-1], tuple(_whole(part) for part in parts))
         if text[0] + text[-1] == "()":
@@ -171,15 +171,15 @@ def _set(inside: str) -> Node:
     builder = re.split(r":|\\mid(?![A-Za-z])|\|", inside, maxsplit=1)
     if len(builder) == 2 and _is_name(re.split(r"\\in(?![A-Za-z])", builder[0])[0]):
         return parse(builder[1])
-    parts = _split(inside, ",")
-    if len(parts) > _MOST_ITEMS:
+    parts = split(inside, ",")
+    if len(parts) > MOST_ITEMS:
         raise NoAnswer("too many items")
     return Node("set", items=tuple(_whole(part) for part in parts))
 
 
 def _matrix(inside: str) -> Node:
     rows = [row.split("&") for row in re.split(r"\\\\", inside) if row.strip()]
-    if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > _MOST_ITEMS:
+    if len({len(row) for row in rows}) != 1 or len(rows) * len(rows[0]) > MOST_ITEMS:
         raise NoAnswer("a matrix of no known form")
     return Node("matrix", f"{len(rows)}x{len(rows[0])}", tuple(_value(cell) for row in rows for cell in row))
 
@@ -192,6 +192,8 @@ def _value(text: str) -> Node:
     if match := _DEGREES.fullmatch(text):
         return Node("value", match[1], unit="degree")
     if match := _UNIT.fullmatch(text):
+        if re.search("[0-9]", match[2]):
+            raise NoAnswer("two numbers side by side")
         return Node("value", match[1].strip(), unit=_squeezed(match[2]).casefold().rstrip(".") + (match[3] or ""))
     words = _TEXT.sub(r" \1 ", text)
     if (words != text and not re.search(r"[\\^_{}0-9]", words)) or re.fullmatch(
@@ -212,7 +214,7 @@ def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and text not in _NOT_NAMES
 
 
-def _encloses(text: str) -> bool:
+def encloses(text: str) -> bool:
     """Whether the first bracket of `text` is closed by its last character."""
     depths = list(_depths(text))
     return depths[-1] == 0 and all(depth > 0 for depth in depths[:-1])
@@ -235,7 +237,7 @@ def _top_level(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]
             yield match.span()
 
 
-def _split(text: str, sign: str) -> list[str]:
+def split(text: str, sign: str) -> list[str]:
     """`text` cut at every `sign` outside all brackets."""
     word = r"(?![A-Za-z])" if sign[0] == "\\" else ""
     parts, last = [], 0

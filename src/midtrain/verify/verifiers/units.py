@@ -102,7 +102,7 @@ $    dollar dollars USD US$             1         USD
 """
 CURRENCY_SIGNS = "$\u20ac\u00a3\u00a5\u20b9\u20bd\u09f3"
 _SUPERSCRIPTS = str.maketrans("\u2070\u00b9\u00b2\u00b3\u2074\u207b", "01234-")
-_FACTOR = re.compile(r"([^\d\s*/^()\u00b7.-][^\d\s*/^()\u00b7]*)(?:\^?\(?(-?[1-9])\)?)?")
+_FACTOR = re.compile(r"([^\d\s*/^()\u00b7.-][^\d\s*/^()\u00b7]*?)(?:\^?\(?(-?[1-9])\)?)?")
 _NAMED_POWER = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 
 
