@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from midtrain.core.progress import be_quiet
-from midtrain.documents.deduplication.collection import Collection, texts_of
+from midtrain.documents.deduplication.collection import Collection, keys_on_disk, texts_of
 from midtrain.documents.deduplication.config import DeduplicateConfig
 from midtrain.documents.deduplication.near import Clusters, cluster
 from midtrain.documents.schema import content_of
@@ -26,16 +27,20 @@ def deduplicate(folder: Path) -> tuple[Clusters, dict[str, float]]:
     """The clusters of the documents in `folder`, and the seconds of each part."""
     config, documents = DeduplicateConfig(max_removed={"default": 1.0}), Documents(folder)
     assert config.near is not None
-    start = time.perf_counter()
-    keys, sizes = [], []
-    for table in documents.tables(columns=["text", "messages"]):
-        texts = content_of(table)
-        keys.append(band_keys(minhash(texts, values=config.near.values, ngram=config.near.ngram), config.near.bands))
-        sizes.append(pc.binary_length(texts).to_numpy())
-    signed = time.perf_counter()
-    found = Collection("all", np.concatenate(keys, axis=1), np.concatenate(sizes), texts_of(documents))
-    with tempfile.TemporaryDirectory() as work:
-        clusters = cluster([found], config, Path(work))
+    start, near, sizes = time.perf_counter(), config.near, []
+
+    def keys() -> Iterator[np.ndarray]:
+        for table in documents.tables(columns=["text", "messages"]):
+            texts = content_of(table)
+            sizes.append(pc.binary_length(texts).to_numpy())
+            yield band_keys(minhash(texts, values=near.values, ngram=near.ngram), near.bands).T
+
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        keys_BN = keys_on_disk(keys(), near.bands, documents.count(), work / "keys.u64")
+        signed = time.perf_counter()
+        found = Collection("all", keys_BN, np.concatenate(sizes), texts_of(documents))
+        clusters = cluster([found], config, work)
     done = time.perf_counter()
     return clusters, {"signatures_s": signed - start, "clusters_s": done - signed, "seconds": done - start}
 

@@ -233,10 +233,11 @@ def make_duplicates(
         (draft.path / name).mkdir()
         kept[name] = _reasons(name, inputs[f"documents/{name}"], inputs[f"filter/{name}"], inputs).decision.reason_N < 0
     if config.near is not None:
+        work = _work(draft)
         collections = [
-            _collection(name, config, scorers.get(name), kept[name], hidden.get(name), inputs) for name in names
+            _collection(name, config, scorers.get(name), kept[name], hidden.get(name), work, inputs) for name in names
         ]
-        clusters = cluster(collections, config, _work(draft))
+        clusters = cluster(collections, config, work)
         for name in names:
             pq.write_table(clusters.dropped[name], draft.path / name / NEAR)
             kept[name] = kept[name] & clusters.keep(name)
@@ -315,22 +316,26 @@ def _collection(
     scorer: ScorerConfig | None,
     kept_N: Any,
     hide: Masking | None,
+    work: Path,
     inputs: dict[str, Artifact],
 ) -> Collection:
     """A source for the search for near-duplicates; what goes already is like no other document."""
     import numpy as np
+    import pyarrow.compute as pc
 
     from midtrain.documents.curation.measures import read_band_keys
-    from midtrain.documents.deduplication.collection import Collection, texts_of
+    from midtrain.documents.deduplication.collection import Collection, keys_on_disk, texts_of
     from midtrain.documents.quality.config import AttributesConfig
     from midtrain.documents.quality.scorers import PREFIX, attribute_scores
 
     assert config.near is not None
     attributes = _attributes(inputs[f"documents/{name}"], inputs[f"attributes/{name}"])
-    keys_BN = read_band_keys(attributes, config.near.bands)
-    keys_BN[:, ~kept_N] = 0
-    split_N = [
-        split for table in attributes.documents.tables(columns=["split"]) for split in table["split"].to_pylist()
+    bands = config.near.bands
+    keys_BN = keys_on_disk(read_band_keys(attributes, bands), bands, len(kept_N), work / f"keys-{name}.u64")
+    for band in range(bands):
+        keys_BN[band, ~kept_N] = 0
+    heldout = [
+        pc.equal(table["split"], "heldout").to_numpy() for table in attributes.documents.tables(columns=["split"])
     ]
     quality_N = None
     if isinstance(scorer, AttributesConfig):
@@ -343,7 +348,7 @@ def _collection(
         bytes_N=attributes.column("bytes"),
         texts=texts_of(attributes.documents),
         quality_N=quality_N,
-        heldout_N=np.array([split == "heldout" for split in split_N]),
+        heldout_N=np.concatenate(heldout),
         hide=hide.texts if hide is not None else None,
     )
 

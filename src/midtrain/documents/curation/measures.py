@@ -11,7 +11,7 @@ band_keys                what near-duplicates agree in (text/signatures.py), 8 b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,14 +64,12 @@ class Measures:
         return made
 
 
-def read_band_keys(attributes: Attributes, bands: int) -> np.ndarray:
-    """uint64 [bands, N]: the band keys of all documents of a source."""
-    flat = [
-        np.frombuffer(chunk.buffers()[1], dtype="<u8").reshape(-1, bands)[chunk.offset : chunk.offset + len(chunk)]
-        for table in attributes.tables([BAND_KEYS])
-        for chunk in table[BAND_KEYS].chunks
-    ]
-    return np.ascontiguousarray(np.concatenate(flat).T)
+def read_band_keys(attributes: Attributes, bands: int) -> Iterator[np.ndarray]:
+    """The band keys of all documents of a source, in order: uint64 [n, bands] at a time."""
+    for table in attributes.tables([BAND_KEYS]):
+        for chunk in table[BAND_KEYS].chunks:
+            keys_NB = np.frombuffer(chunk.buffers()[1], dtype="<u8").reshape(-1, bands)
+            yield keys_NB[chunk.offset : chunk.offset + len(chunk)]
 
 
 def _license(_: pa.Array, known: Mapping[str, Any]) -> dict[str, Any]:

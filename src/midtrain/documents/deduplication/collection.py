@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from midtrain.core.errors import disk_errors
 from midtrain.documents.schema import content_of
 from midtrain.documents.store import Documents, reading
 
@@ -34,6 +36,23 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.bytes_N)
+
+
+def keys_on_disk(parts: Iterable[np.ndarray], bands: int, documents: int, file: Path) -> np.ndarray:
+    """uint64 [bands, documents], mapped from the new `file`: `parts` hold the keys of documents in order, [n, bands].
+
+    So memory holds the keys of one band at a time, whatever the number of bands.
+    """
+    if not documents:
+        return np.zeros((bands, 0), dtype=np.uint64)
+    with disk_errors(file):
+        keys_BN = np.memmap(file, dtype=np.uint64, mode="w+", shape=(bands, documents))
+        start = 0
+        for part_nB in parts:
+            keys_BN[:, start : start + len(part_nB)] = part_nB.T
+            start += len(part_nB)
+    assert start == documents, "as many keys as documents"
+    return keys_BN
 
 
 def texts_of(documents: Documents) -> Callable[[np.ndarray], Iterator[pa.Array]]:
