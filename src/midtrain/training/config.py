@@ -83,9 +83,34 @@ class AverageConfig(Config):
     """wsm only: where that decay ends, as a fraction of the peak."""
 
 
-class OptimizerConfig(Config):
-    """AdamW (arXiv:1711.05101) with fp32 state."""
+class SpikesConfig(Config):
+    """What happens to steps whose loss or gradient is far above what it has been (see spikes.py)."""
 
+    window: int = Field(default=128, ge=2)
+    """Accepted steps that say what is usual; half of them must be there before anything but a number that is not
+    finite is a spike. 128 as in OLMo-core."""
+    sigmas: float = Field(default=6.0, gt=0.0)
+    """Standard deviations above the mean of the window at which a step is skipped; 6 as in OLMo-core."""
+    quarantine: bool = True
+    """Whether the documents behind a skipped step are learned from no more in this stage."""
+    patience: int = Field(default=8, ge=1)
+    """Skipped steps in a row after which the run goes back to the last checkpoint before them, and on behind them."""
+    rollbacks: int = Field(default=3, ge=0)
+    """How often it goes back before the run ends with what is there."""
+
+
+class OptimizerConfig(Config):
+    """AdamW (arXiv:1711.05101) with fp32 state, or Muon for hidden matrices and AdamW for the rest (see muon.py)."""
+
+    later: ClassVar[frozenset[str]] = frozenset({"kind", "momentum", "warm_in"})
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    """muon orthogonalises the updates of hidden matrices, at AdamW's rates and decay."""
+    momentum: float = Field(default=0.95, ge=0.0, lt=1.0)
+    """muon only: what stays of its moving average of gradients at each step; 0.95 as its author has it."""
+    warm_in: int = Field(default=0, ge=0)
+    """Where there are no moments to take over: gather them over so many batches at a rate of 0 before the first step.
+    A base without training state is spared the large first steps of empty moments (see bootstrap.py)."""
     betas: tuple[float, float] = (0.9, 0.95)
     """Decay of the first and second moments."""
     eps: float = Field(default=1e-8, gt=0.0)
@@ -139,7 +164,7 @@ _MICRO_TOKENS = 4096
 class StageConfig(Config):
     """One stage: which tokens, in which order, at which learning rate, moving what."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"average"})
+    later: ClassVar[frozenset[str]] = frozenset({"average", "spikes"})
 
     kind: Literal["train"] = "train"
     """Next-token training."""
@@ -161,11 +186,14 @@ class StageConfig(Config):
     schedule: ScheduleConfig = ScheduleConfig()
     """The learning rate."""
     optimizer: OptimizerConfig = OptimizerConfig()
-    """AdamW's settings."""
+    """What moves the weights."""
     objective: ObjectiveConfig = ObjectiveConfig()
     """What is minimised."""
     average: AverageConfig | None = None
     """An average of the weights as the stage's result: exported, and taken over by the next stage; null has none."""
+    spikes: SpikesConfig | None = None
+    """Skip steps that would do harm, quarantine their documents, go back when it does not end; null ends the stage at
+    the first loss that is not a number, and lets everything else through."""
     trainable: list[str] = Field(default=["*"], min_length=1)
     """Patterns of parameter names that may change ("*mlp*", "lm_head.*"); everything else stays as it is."""
     carry: CarryConfig = CarryConfig()

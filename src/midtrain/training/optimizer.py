@@ -1,4 +1,4 @@
-"""AdamW over the parameters that may move, grouped by what they are and not by what they are called.
+"""AdamW, or Muon with AdamW, over the parameters that may move, grouped by what they are and not by their names.
 
 Decoupled weight decay pulls weights toward zero. That is wanted for the matrices of linear layers; a norm's gain
 belongs near one, a bias is small anyway, and an embedding row of a rare token would decay between the few steps that
@@ -20,6 +20,7 @@ from torch import nn
 
 from midtrain.core.errors import UserError, did_you_mean
 from midtrain.training.config import OptimizerConfig
+from midtrain.training.muon import Muon
 
 Parameters = dict[str, nn.Parameter]
 
@@ -55,16 +56,34 @@ def undecayed_names(model: nn.Module) -> set[str]:
     return {name for name, p in model.named_parameters() if p.ndim < 2 or id(p) in embeddings}
 
 
-def make_optimizer(model: nn.Module, parameters: Parameters, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW over `parameters` of `model`: one group that is decayed and one that is not; the rate is set per step."""
+def hidden_matrices(model: nn.Module) -> set[str]:
+    """The names of the matrices between hidden states: two dimensions, and neither an embedding nor the output head."""
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    outside = {id(p) for p in head.parameters()} if head is not None else set()
+    undecayed = undecayed_names(model)
+    return {n for n, p in model.named_parameters() if p.ndim == 2 and n not in undecayed and id(p) not in outside}
+
+
+def make_optimizer(model: nn.Module, parameters: Parameters, config: OptimizerConfig) -> torch.optim.AdamW | Muon:
+    """The optimizer over `parameters` of `model`: one group that is decayed and one that is not, for Muon one more of
+    hidden matrices; the rate is set per step."""
     assert all(p.dtype == torch.float32 for p in parameters.values()), "training needs float32 weights"
     undecayed = undecayed_names(model)
+    matrices = hidden_matrices(model) if config.kind == "muon" else set()
     groups = [
-        {"params": [p for n, p in parameters.items() if (n in undecayed) == left_alone], "weight_decay": decay}
+        {
+            "params": [p for n, p in parameters.items() if (n in undecayed) == left_alone and n not in matrices],
+            "weight_decay": decay,
+        }
         for left_alone, decay in ((False, config.weight_decay), (True, 0.0))
     ]
     groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=True)
+    adamw = torch.optim.AdamW(groups, lr=0.0, betas=config.betas, eps=config.eps, fused=True) if groups else None
+    moved = [p for n, p in parameters.items() if n in matrices]
+    if moved:
+        return Muon(moved, momentum=config.momentum, weight_decay=config.weight_decay, adamw=adamw)
+    assert adamw is not None, "no parameter may move"
+    return adamw
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -86,42 +105,57 @@ def clip_gradients(parameters: Parameters, largest: float | None) -> torch.Tenso
     return norm
 
 
-def get_moments(optimizer: torch.optim.AdamW, parameters: Parameters) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
-    """({exp_avg.NAME, exp_avg_sq.NAME: fp32 on the CPU}, {NAME: step count}) of the parameters that were stepped."""
+def _kinds(optimizer: torch.optim.Optimizer, parameter: nn.Parameter) -> tuple[str, ...]:
+    """The moments that `optimizer` keeps of a parameter."""
+    muons = isinstance(optimizer, Muon) and parameter in optimizer.matrices
+    return ("exp_avg",) if muons else ("exp_avg", "exp_avg_sq")
+
+
+def get_moments(
+    optimizer: torch.optim.Optimizer, parameters: Parameters
+) -> tuple[dict[str, torch.Tensor], dict[str, int]]:
+    """({exp_avg.NAME, exp_avg_sq.NAME: fp32 on the CPU}, {NAME: step count}) of the parameters that were stepped.
+
+    Of Muon's matrices there is only exp_avg.
+    """
     moments, counters = {}, {}
     for name, parameter in parameters.items():
         state = optimizer.state.get(parameter)
         if state:
-            for kind in ("exp_avg", "exp_avg_sq"):
+            for kind in _kinds(optimizer, parameter):
                 moments[f"{kind}.{name}"] = state[kind].detach().to("cpu", torch.float32).contiguous()
             counters[name] = int(state["step"])
     return moments, counters
 
 
 def set_moments(
-    optimizer: torch.optim.AdamW,
+    optimizer: torch.optim.Optimizer,
     parameters: Parameters,
     moments: Mapping[str, torch.Tensor],
     counters: Mapping[str, int],
 ) -> int:
     """Put moments and step counts in by name, touching no learning rate, beta or decay; returns how many found a home.
 
-    Parameters without moments begin at zero, counted from zero. Raises UserError when a shape does not fit.
+    Parameters without moments begin at zero, counted from zero. AdamW's first moment serves Muon; Muon's momentum alone
+    does not serve AdamW, whose step is divided by the second. Raises UserError when a shape does not fit.
     """
     found = 0
     for name, parameter in parameters.items():
-        if f"exp_avg.{name}" not in moments and name not in counters:
-            continue
-        state = {}
-        for kind in ("exp_avg", "exp_avg_sq"):
-            moment = moments.get(f"{kind}.{name}")
+        known = {kind: moments.get(f"{kind}.{name}") for kind in _kinds(optimizer, parameter)}
+        for kind, moment in known.items():
             if moment is not None and moment.shape != parameter.shape:
                 raise UserError(
                     f"The moment {kind}.{name} has the shape {list(moment.shape)} and the parameter "
                     f"{list(parameter.shape)}; set carry.moments: reset."
                 )
-            state[kind] = torch.zeros_like(parameter) if moment is None else moment.to(parameter, copy=True)
-        found += f"exp_avg.{name}" in moments
+        whole = all(moment is not None for moment in known.values())
+        if not whole and (name not in counters or any(moment is not None for moment in known.values())):
+            continue
+        state = {
+            kind: torch.zeros_like(parameter) if moment is None else moment.to(parameter, copy=True)
+            for kind, moment in known.items()
+        }
+        found += whole
         state["step"] = torch.tensor(float(counters.get(name, 0)), dtype=torch.float32, device=parameter.device)
         optimizer.state[parameter] = state
     return found

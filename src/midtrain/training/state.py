@@ -88,13 +88,14 @@ class CarriedState:
 
     def training_state(self) -> dict[str, Any]:
         """What an export writes into training_state.json, from which `base_state` reads it back."""
-        settings = {key: value for key, value in self.hyperparameters.items() if key != "peak"}
+        settings = {key: value for key, value in self.hyperparameters.items() if key not in ("peak", "kind")}
+        name = self.hyperparameters.get("kind", "adamw")
         return {
             "learning_rate": self.learning_rate,
             "step": self.step,
             "tokens": self.tokens,
             "phase": self.phase,
-            "optimizer": {"name": "adamw", **settings, "step": max(self.step_counters.values(), default=0)},
+            "optimizer": {"name": name, **settings, "step": max(self.step_counters.values(), default=0)},
             "schedule": {"peak": self.hyperparameters.get("peak"), "position": self.schedule_position},
         }
 
@@ -108,7 +109,8 @@ def base_state(folder: str | Path) -> CarriedState | None:
     optimizer, schedule = known.get("optimizer") or {}, known.get("schedule") or {}
     rate, step = known.get("learning_rate"), known.get("step")
     steps = int(optimizer.get("step") or step or 0)
-    settings = {key: optimizer[key] for key in ("betas", "eps", "weight_decay", "clip") if key in optimizer}
+    settings = {key: optimizer[key] for key in ("betas", "eps", "weight_decay", "clip", "momentum") if key in optimizer}
+    settings |= {"kind": "muon"} if settings and optimizer.get("name") == "muon" else {}
     return CarriedState(
         origin="the base",
         moments=moments,
@@ -215,7 +217,7 @@ def carry_weights(model: Any, config: StageConfig, initial: CarriedState | None,
 
 
 def carry_moments(
-    optimizer: torch.optim.AdamW, parameters: Parameters, config: StageConfig, initial: CarriedState | None
+    optimizer: torch.optim.Optimizer, parameters: Parameters, config: StageConfig, initial: CarriedState | None
 ) -> list[str]:
     """Put Adam's moments and step counts in place as the carry matrix says; returns sentences."""
     carry = config.carry
