@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from fractions import Fraction
 
@@ -13,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from midtrain.core.errors import UserError
-from midtrain.verify.verifiers import basic, collections, formats, proof, smt, steps
+from midtrain.verify.verifiers import basic, collections, formats, smt, steps
 from midtrain.verify.verifiers.polynomials import NotAnExpression, number_of, polynomial
 from midtrain.verify.verifiers.registry import VERIFIERS
 from midtrain.verify.verifiers.units import unit_of
@@ -295,47 +294,3 @@ def test_no_text_breaks_the_steps(text):
     steps.first_wrong_step([text], ("2x + y = 7",))
     with suppress(NotAnExpression):
         polynomial(text)
-
-
-FAKE_LEAN = """#!/bin/sh
-printf '%s\\n' "$@" > /dev/null
-file=$(eval echo \\${$#})
-nonce=$(sed -n 's/^#eval "\\(.*\\)"$/\\1/p' "$file")
-if grep -q exact_wrong "$file"; then echo "Main.lean:3:2: error: unsolved goals"; exit 1; fi
-echo "\\"$nonce\\""
-if grep -q choice "$file"; then echo "'t' depends on axioms: [propext, Classical.choice]"; exit 0; fi
-if grep -q cheat "$file"; then echo "'t' depends on axioms: [cheat]"; exit 0; fi
-if grep -q early "$file"; then exit 3; fi
-echo "'t' does not depend on any axioms"
-"""
-
-
-def test_proofs_are_the_assistants_to_judge(tmp_path, monkeypatch):
-    binary = tmp_path / "lean"
-    binary.write_text(FAKE_LEAN)
-    binary.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    arguments = {"system": "lean", "statement": "theorem t (a b : Nat) : a + b = b + a"}
-
-    def judged(text):
-        found = proof.proof(text, "", arguments)
-        return found.outcome, found.cause
-
-    assert judged("by omega") == ("pass", "")
-    assert judged("```lean\nby\n  omega\n```") == ("pass", "")
-    assert judged("by exact choice_of a") == ("pass", "")
-    assert judged("by exact_wrong") == ("fail", "not a proof")
-    assert judged("by exact cheat") == ("fail", "it rests on an axiom")
-    assert judged("by sorry") == ("fail", "it admits something unproven")
-    assert judged("by omega\n\naxiom cheat : False") == ("fail", "it admits something unproven")
-    assert judged('by omega\n#eval IO.println "x"') == ("fail", "a command in the proof")
-    assert judged("by omega\ntheorem t2 : True := trivial") == ("fail", "a command in the proof")
-    assert judged("by early") == ("fail", "not a proof")
-    assert judged("") == ("unparseable", "no answer")
-    assert judged("```\nby omega\n```\n```\nby simp\n```") == ("unparseable", "several proofs")
-
-
-def test_a_missing_proof_assistant_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="needs coqc"):
-        proof.proof("reflexivity.", "", {"system": "coq", "statement": "Theorem t : True."})

@@ -17,7 +17,6 @@ from midtrain.verify.generate import generate
 from midtrain.verify.make import export_file, make_file, samples
 from midtrain.verify.pool import Pool
 
-
 PROBLEM = '{"prompt": "p", "gold": "1", "verifier": "number"}\n'
 
 

@@ -34,16 +34,17 @@ def stage_data(
     folders of the stages before, by stage name, for their decisions.
     """
     stage = stages[stage_name]
-    names = stage.mixture.source_names()
-    stores = {name: TokenStore.open(paths[f"tokens/{name}"]) for name in names}
+    parts, config = stage.mixture.parts(), stage.mixture.by_part()
+    names = list(parts)
+    stores = {name: TokenStore.open(paths[f"tokens/{part.source}"]) for name, part in parts.items()}
     instances = {name: Instances.open(paths[packed_name(name, stage)]) for name in names}
     before = list(stages)[: list(stages).index(stage_name)]
     if stage.carry.data_position == "keep" and before:
         instances = _continued(stages, before, stage, seed, paths, runs, stores, instances)
     rows = stage.num_steps * stage.batch_sequences
     mixture = Mixture(
-        mixture_sources(stage.mixture, instances),
-        Weights(stage.mixture, names, f"stages.{stage_name}.mixture"),
+        mixture_sources(config, instances),
+        Weights(config, names, f"stages.{stage_name}.mixture"),
         num_positions=rows,
         block=block_size(stage.batch_sequences, rows),
         seed=derive_key("data", seed, stage_name),
@@ -79,7 +80,7 @@ def _continued(
         left = unconsumed_documents(data.instances, data.mixture, _stopped_at(runs[name], data)) | left
     continued = dict(instances)
     for name in instances.keys() & left.keys():
-        order = stage.mixture.order.get(name)
+        order = stage.mixture.by_part().order.get(name)
         attribute = None if order is None else np.asarray(stores[name].table([order]).column(order))
         continued[name] = continue_instances(
             left[name],

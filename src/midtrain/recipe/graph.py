@@ -21,6 +21,7 @@ instant.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from midtrain.recipe import make_data, make_evidence, make_models
 from midtrain.recipe.curation_graph import curation_steps, documents_name
 from midtrain.recipe.merge_graph import merge_steps
 from midtrain.recipe.schema import DocumentsConfig, ProblemSourceConfig, RecipeConfig
-from midtrain.tokens.config import PackingConfig
+from midtrain.tokens.config import PackingConfig, Part
 from midtrain.training.config import StageConfig
 
 # How often to write things down is not part of what is trained.
@@ -102,24 +103,32 @@ def _token_steps(recipe: RecipeConfig) -> list[Step]:
     packings: dict[str, Step] = {}
     for stages in recipe.arms().values():
         for stage in stages.values():
-            for name in stage.mixture.source_names():
-                step = _packed_step(name, stage)
+            for name in stage.mixture.parts():
+                step = _packed_step(recipe, name, stage)
                 packings[step.name] = step
     return steps + list(packings.values())
 
 
-def packed_name(source: str, stage: StageConfig) -> str:
-    """The step that packs `source` for the stage's context (and packing settings)."""
-    order, packing = stage.mixture.order.get(source), stage.packing
+def packed_name(name: str, stage: StageConfig) -> str:
+    """The step that packs a source (or a part of one) for the stage's context and packing settings."""
+    part, packing = stage.mixture.parts()[name], stage.packing
+    order = stage.mixture.order.get(part.source)
     grouped = "" if packing == PackingConfig() else f"-in-{packing.group}"
-    return f"packed/{source}-{stage.context}" + (f"-by-{order}" if order else "") + grouped
+    grouped += f"-cut-{part.longest}" if part.longest else ""
+    grouped += ("-whole" if part.whole else "") + (f"-trim-{part.trim:g}" if part.trim else "")
+    return f"packed/{name}-{stage.context}" + (f"-by-{order}" if order else "") + grouped
 
 
-def _packed_step(source: str, stage: StageConfig) -> Step:
-    asked = {"context": stage.context, "packing": _dump(stage.packing), "order": stage.mixture.order.get(source)}
-    make = partial(make_data.make_packed, stage, source)
-    tokens = f"tokens/{source}"
-    return Step(packed_name(source, stage), 1, asked, (tokens,), make, aliases={tokens: "tokens"})
+def _packed_step(recipe: RecipeConfig, name: str, stage: StageConfig) -> Step:
+    part = stage.mixture.parts()[name]
+    order = stage.mixture.order.get(part.source)
+    asked: dict[str, Any] = {"context": stage.context, "packing": _dump(stage.packing), "order": order}
+    if part != Part(name, name):
+        asked["part"] = asdict(part)
+    tokens, documents = f"tokens/{part.source}", documents_name(recipe, part.source)
+    aliases = {tokens: "tokens"} | ({documents: "documents"} if part.trim else {})  # compressibility is the texts'
+    make = partial(make_data.make_packed, stage, part)
+    return Step(packed_name(name, stage), 1, asked, tuple(aliases), make, aliases=aliases)
 
 
 def measured_sources(recipe: RecipeConfig) -> list[str]:
@@ -135,7 +144,7 @@ def _arm_steps(recipe: RecipeConfig, arm: str, seed: int, stages: dict[str, Stag
     data: list[str] = []
     for stage_name, stage in stages.items():
         own = [f"tokens/{name}" for name in stage.mixture.source_names()]
-        own += [packed_name(name, stage) for name in stage.mixture.source_names()]
+        own += [packed_name(name, stage) for name in stage.mixture.parts()]
         data += own
         name = f"train/{arm}/seed-{seed}/{stage_name}"
         # To go on in the data of the stages before, one must know what each of them read.
@@ -187,7 +196,7 @@ def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
         for seed in recipe.seeds:
             everything += [f"train/{arm}/seed-{seed}/{stage}" for stage in stages] + [f"export/{arm}/seed-{seed}"]
         for stage in stages.values():
-            everything += [packed_name(name, stage) for name in stage.mixture.source_names()]
+            everything += [packed_name(name, stage) for name in stage.mixture.parts()]
     merged = merge_steps(recipe, asked, heldout)
     needs = tuple(dict.fromkeys(["base", *everything, *models, "scores", *(step.name for step in merged)]))
     shown = _dump(recipe, None if recipe.merge else {"merge"})

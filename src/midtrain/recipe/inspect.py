@@ -31,8 +31,8 @@ def inspect_step(
     if seed not in recipe.seeds:
         raise UserError(f"There is no run with seed {seed}; the recipe's seeds are {recipe.seeds}.")
     states = {state.step.name: state for state in graph.states()}
-    for name in stages[stage].mixture.source_names():
-        for need in (f"tokens/{name}", packed_name(name, stages[stage])):
+    for name, part in stages[stage].mixture.parts().items():
+        for need in (f"tokens/{part.source}", packed_name(name, stages[stage])):
             if not states[need].done:
                 raise UserError(
                     f"{need} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --out {folder} "

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from midtrain.core.artifact import Artifact, Draft
 from midtrain.core.errors import UserError
 from midtrain.documents.config import HoldoutConfig, SourceConfig
 from midtrain.recipe.schema import ProblemSourceConfig
+from midtrain.tokens.config import Part
 from midtrain.training.config import StageConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from midtrain.tokens.store import TokenStore
 
 
 def identity(source: SourceConfig) -> dict[str, Any]:
@@ -60,19 +66,46 @@ def make_tokens(split: str, draft: Draft, inputs: dict[str, Artifact]) -> None:
     build_store(documents, tokenizer, draft, split=split)
 
 
-def make_packed(stage: StageConfig, source: str, draft: Draft, inputs: dict[str, Artifact]) -> None:
-    """Lay a token store into windows of the stage's context."""
+def make_packed(stage: StageConfig, part: Part, draft: Draft, inputs: dict[str, Artifact]) -> None:
+    """Lay a token store, or the part of it that the mixture reads, into windows of the stage's context."""
     import numpy as np
 
+    from midtrain.tokens.lengths import chosen, compression_ratios, ordinary, pack_part
     from midtrain.tokens.packing import pack
     from midtrain.tokens.store import TokenStore
 
     store = TokenStore.open(inputs["tokens"].path)
-    attribute = None
-    order = stage.mixture.order.get(source)
-    if order is not None:
-        column = store.table([order]).column(order)
-        attribute = np.asarray(column)
-    packed = pack(store.lengths, stage.context, seed=0, attribute=attribute, group=stage.packing.group)
+    order = stage.mixture.order.get(part.source)
+    attribute = None if order is None else np.asarray(store.table([order]).column(order))
+    how: dict[str, Any] = {"seed": 0, "attribute": attribute, "group": stage.packing.group}
+    if part == Part(part.source, part.source):
+        packed = pack(store.lengths, stage.context, **how)
+    else:
+        keep = chosen(store.lengths, part, stage.context)
+        if part.trim:
+            rows = np.flatnonzero(keep)
+            texts = _texts_of(inputs["documents"], store, rows)
+            keep[rows[~ordinary(compression_ratios(texts), part.trim)]] = False
+        if not keep.any():
+            raise UserError(
+                f"{part.name} has no documents: none of {len(store.lengths)} has a length that fits; the longest has "
+                f"{store.lengths.max(initial=0)} tokens. Change mixture.lengths.{part.source}."
+            )
+        packed = pack_part(store.lengths, keep, part, stage.context, **how)
     packed.save(draft.path)
     draft.counts.update(packed.facts)
+
+
+def _texts_of(documents: Artifact, store: TokenStore, rows: np.ndarray) -> Iterator[str]:
+    """The texts of some documents of the store, in its order."""
+    from midtrain.documents.store import Documents
+
+    names = store.table(["id"])["id"].to_pylist()
+    wanted, place = [names[row] for row in rows], 0
+    for table in Documents(documents.path).tables("train", ["id", "text", "messages"]):
+        for row in table.to_pylist():
+            if place < len(wanted) and row["id"] == wanted[place]:
+                place += 1
+                said = row["text"] or "\n".join(str(turn.get("content", "")) for turn in row["messages"] or [])
+                yield said
+    assert place == len(wanted), "the token store and its documents differ in order"

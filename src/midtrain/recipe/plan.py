@@ -22,6 +22,7 @@ from midtrain.recipe.probe import Probe, check_context, probe_base
 from midtrain.recipe.rates import base_rate, peak_of, rate_points, stop_rate
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.recipe.sizes import SourceSize, source_sizes
+from midtrain.tokens.config import Part
 from midtrain.tokens.weights import Weights
 from midtrain.training.config import StageConfig
 
@@ -146,19 +147,20 @@ def _plan_stage(
     done: dict[str, Path],
     probe: Probe,
 ) -> StagePlan:
-    names = stage.mixture.source_names()
-    weights = Weights(stage.mixture, names)
+    parts = stage.mixture.parts()
+    names = list(parts)
+    weights = Weights(stage.mixture.by_part(), names)
     grid = (np.arange(_POINTS) + 0.5) / _POINTS
     curve = np.array([weights.weights_at(float(share)) for share in grid])
     tokens = stage.num_steps * stage.batch_tokens
     uses = []
     for column, source in enumerate(names):
         share = float(curve[:, column].mean())
-        size = sizes[source]
+        size = _part_size(sizes[parts[source].source], parts[source], stage.context, done)
         epochs = share * tokens / max(size.tokens, 1)
         total = used.get(source, 0.0) + epochs
         used[source] = total
-        cap = stage.mixture.cap(source)
+        cap = stage.mixture.cap(parts[source].source)
         _check_cap(name, source, total, cap, size)
         uses.append(
             SourceUse(source, curve[:, column].round(6).tolist(), round(share * tokens), total, cap, size.exact)
@@ -175,6 +177,20 @@ def _plan_stage(
         flops=probe.flops_per_token(stage.context) * tokens,
         seconds=probe.seconds_per_token(stage.context) * tokens,
     )
+
+
+def _part_size(size: SourceSize, part: Part, context: int, done: dict[str, Path]) -> SourceSize:
+    """The size of a part; that of the whole source while its tokens have not been made (lengths are unknown then)."""
+    if part == Part(part.source, part.source):
+        return size
+    if f"tokens/{part.source}" not in done:
+        return replace(size, name=part.name, exact=False)
+    from midtrain.tokens.lengths import chosen
+    from midtrain.tokens.store import TokenStore
+
+    lengths = TokenStore.open(done[f"tokens/{part.source}"]).lengths
+    tokens = float(lengths[chosen(lengths, part, context)].sum()) * (1 - 2 * part.trim)
+    return replace(size, name=part.name, tokens=tokens, exact=part.trim == 0)
 
 
 def _check_cap(stage: str, source: str, epochs: float, cap: float, size: SourceSize) -> None:
@@ -212,7 +228,7 @@ def _check_control(recipe: RecipeConfig, sizes: dict[str, SourceSize]) -> list[s
     if recipe.control is not None:
         tokens: dict[str, float] = {}
         for name, stage in recipe.arms()["control"].items():
-            Weights(stage.mixture, stage.mixture.source_names(), "control")
+            Weights(stage.mixture.by_part(), list(stage.mixture.parts()), "control")
             for source, weight in recipe.control.weights.items():
                 tokens[source] = tokens.get(source, 0.0) + weight * stage.num_steps * stage.batch_tokens
                 epochs = tokens[source] / max(sizes[source].tokens, 1)

@@ -22,7 +22,7 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
     """Everything `report/` needs, by the names of the steps."""
     arms = {
         arm: {
-            seed: [_stage(inputs, arm, seed, name, stage.mixture) for name, stage in stages.items()]
+            seed: [_stage(inputs, arm, seed, name, stage.mixture.by_part()) for name, stage in stages.items()]
             for seed in recipe.seeds
         }
         for arm, stages in recipe.arms().items()

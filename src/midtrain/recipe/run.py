@@ -113,7 +113,7 @@ def _require_weights(recipe: RecipeConfig) -> None:
     for arm, stages in recipe.arms().items():
         for name, stage in stages.items():
             where = f"stages.{name}.mixture" if arm == "ours" else arm
-            Weights(stage.mixture, stage.mixture.source_names(), where)
+            Weights(stage.mixture.by_part(), list(stage.mixture.parts()), where)
 
 
 def _require_positions(recipe: RecipeConfig) -> None:

@@ -194,7 +194,7 @@ class RecipeConfig(DocumentsConfig):
         for stage_name, stage in self.stages.items():
             mixture = stage.mixture
             caps = mixture.max_epochs if isinstance(mixture.max_epochs, dict) else {}
-            for source in (*mixture.source_names(), *mixture.order, *caps):
+            for source in (*mixture.source_names(), *mixture.order, *caps, *mixture.lengths):
                 self._require_source(source, f"stages.{stage_name}.mixture")
         if self.control is not None:
             for source in self.control.weights:

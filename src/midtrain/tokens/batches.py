@@ -90,7 +90,7 @@ class StageData:
                 raise UserError(
                     f'source "{name}" is packed for a context of {facts["context"]}, not {context}; pack it.'
                 )
-            if facts["tokens"] != int(store.offsets[-1]):
+            if facts.get("store_tokens", facts["tokens"]) != int(store.offsets[-1]):
                 raise UserError(f'source "{name}" was packed from other tokens than its store holds; pack it again.')
         self._columns = {name: _Columns(stores[name]) for name in mixture.names}
         self._most_segments = 1 + max(instances[name].facts["most_pieces"] for name in mixture.names)

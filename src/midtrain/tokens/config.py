@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from midtrain.core.config import Config
+from midtrain.core.config import Config, Size
 
 
 class PackingConfig(Config):
@@ -27,11 +29,56 @@ class MixturePoint(Config):
     """Share of the tokens by source; a source that is not named has none."""
 
 
+class LengthsConfig(Config):
+    """How a source is read by the length of its documents, for a longer context."""
+
+    shares: dict[Size, float] | None = None
+    """Share of the source's tokens by the least length of a document: {0: 0.25, 16384: 0.75} takes three quarters from
+    documents of 16,384 tokens and more. Each becomes a part with a weight, order and loss of its own."""
+    longest: Size | None = None
+    """Documents are cut into pieces of at most this many tokens, several to a row: short windows beside the long ones
+    of other sources. Unset: the context."""
+    whole: bool = False
+    """Leave out documents that would be cut."""
+    trim: float = Field(default=0.0, ge=0.0, lt=0.5)
+    """Leave out this share of the documents at each end of compressibility; 0.2 is OLMo 3's, for long documents. With
+    shares, only of the longest part."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> LengthsConfig:
+        if self.shares is not None:
+            if not self.shares or list(self.shares) != sorted(self.shares):
+                raise ValueError("shares need at least one length, in rising order")
+            if min(self.shares.values()) < 0 or not math.isclose(sum(self.shares.values()), 1, abs_tol=1e-6):
+                raise ValueError(f"shares sum to {sum(self.shares.values()):.6g}, not 1; correct them")
+        elif self.longest is None and not self.whole and self.trim == 0:
+            raise ValueError("says nothing; give shares, longest, whole or trim")
+        if self.longest is not None and self.longest < 8:
+            raise ValueError("longest must be at least 8 tokens")
+        return self
+
+
+@dataclass(frozen=True)
+class Part:
+    """The documents of a source from `low` up to (without) `high` tokens, as a mixture reads them."""
+
+    name: str
+    """What the mixture calls it: the source's own name where it is not divided, else SOURCE@LOW-HIGH or SOURCE@LOW+."""
+    source: str
+    low: int = 0
+    high: int | None = None
+    longest: int | None = None
+    whole: bool = False
+    trim: float = 0.0
+
+
 class MixtureConfig(Config):
     """Which share of a stage's tokens comes from which source, constant or over time.
 
     Either `weights`, or `curve` with `points`.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"lengths"})
 
     weights: dict[str, float] | None = None
     """Share of the tokens by source, the same during the whole stage."""
@@ -50,6 +97,9 @@ class MixtureConfig(Config):
 
     order: dict[str, str] = Field(default_factory=dict)
     """Sources to be read in rising order of a document attribute (source: attribute) instead of shuffled."""
+
+    lengths: dict[str, LengthsConfig] = Field(default_factory=dict)
+    """How sources are read by the length of their documents, by source."""
 
     @model_validator(mode="after")
     def _one_way(self) -> MixtureConfig:
@@ -77,4 +127,45 @@ class MixtureConfig(Config):
 
     def with_weights(self, weights: dict[str, float]) -> MixtureConfig:
         """The same mixture with other, constant weights (as the control's)."""
-        return self.model_copy(update={"weights": weights, "curve": None, "points": None, "order": {}})
+        lengths = {name: one for name, one in self.lengths.items() if name in weights}
+        changes = {"weights": weights, "curve": None, "points": None, "order": {}, "lengths": lengths}
+        return self.model_copy(update=changes)
+
+    def parts(self) -> dict[str, Part]:
+        """What the mixture reads, by name: the sources, and in their place the parts of those that are divided."""
+        return {part.name: part for name in self.source_names() for part, _ in self._divided(name)}
+
+    def by_part(self) -> MixtureConfig:
+        """The same mixture with every weight, order and cap by part; itself when no source is divided."""
+        if not any(one.shares for one in self.lengths.values()):
+            return self
+
+        def divide(weights: dict[str, float]) -> dict[str, float]:
+            return {part.name: w * share for name, w in weights.items() for part, share in self._divided(name)}
+
+        points = self.points and [point.model_copy(update={"weights": divide(point.weights)}) for point in self.points]
+        parts = self.parts()
+        changes = {
+            "weights": None if self.weights is None else divide(self.weights),
+            "points": points,
+            "max_epochs": {name: self.cap(part.source) for name, part in parts.items()},
+            "order": {name: self.order[part.source] for name, part in parts.items() if part.source in self.order},
+            "lengths": {},
+        }
+        return self.model_copy(update=changes)
+
+    def _divided(self, source: str) -> list[tuple[Part, float]]:
+        """The parts of a source with their shares."""
+        lengths = self.lengths.get(source)
+        if lengths is None:
+            return [(Part(source, source), 1.0)]
+        longest, whole = lengths.longest, lengths.whole
+        if lengths.shares is None:
+            return [(Part(source, source, 0, None, longest, whole, lengths.trim), 1.0)]
+        found = []
+        for low, high in pairwise([*lengths.shares, None]):
+            assert low is not None
+            name = f"{source}@{low}+" if high is None else f"{source}@{low}-{high}"
+            trim = lengths.trim if high is None else 0.0
+            found.append((Part(name, source, low, high, longest, whole, trim), lengths.shares[low]))
+        return found

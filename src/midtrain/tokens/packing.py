@@ -55,15 +55,15 @@ def pack_spans(
     digest = hashlib.blake2b(digest_size=16)
     done = 0
     for low in range(0, len(spans), _CHUNK):
-        cut = _cut(spans[order(np.arange(low, min(low + _CHUNK, len(spans))))], context)
+        cut_spans = cut(spans[order(np.arange(low, min(low + _CHUNK, len(spans))))], context)
         arranged, pieces_in = _pack_groups(
-            cut["length"].astype(np.int64), context, group, _LEAST_WINDOWS * context, key + np.uint64(low)
+            cut_spans["length"].astype(np.int64), context, group, _LEAST_WINDOWS * context, key + np.uint64(low)
         )
-        pieces[done : done + len(cut)] = cut[arranged]
+        pieces[done : done + len(cut_spans)] = cut_spans[arranged]
         counts.append(pieces_in.copy())
-        digest.update(pieces[done : done + len(cut)].tobytes())
+        digest.update(pieces[done : done + len(cut_spans)].tobytes())
         digest.update(pieces_in.tobytes())
-        done += len(cut)
+        done += len(cut_spans)
     counts_I = np.concatenate(counts) if counts else np.zeros(0, np.int64)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts_I, dtype=np.int64)])
     tokens = int(lengths.sum())
@@ -95,7 +95,7 @@ def _reading_order(spans: np.ndarray, seed: int, attribute: np.ndarray | None):
     return lambda places: by_attribute[places]
 
 
-def _cut(spans: np.ndarray, context: int) -> np.ndarray:
+def cut(spans: np.ndarray, context: int) -> np.ndarray:
     """Cut spans into pieces of at most `context` tokens, in order; empty spans vanish."""
     lengths = spans["length"].astype(np.int64)
     parts = -(-lengths // context)

@@ -11,5 +11,6 @@
 
 What the kernel offers is probed once (probe.py), the best level (levels.py) is taken and named in every result, and
 below a level that isolates files, network and processes nothing runs unless a person allows it. The files that run
-inside (kernel, syscalls, jail, plain, guest, zygote) import the standard library only.
+inside (kernel, syscalls, jail, plain, guest, zygote) import the standard library only. A tool that a person installed
+and that reads what a model wrote (a proof assistant) is confined more simply: confine.py.
 """

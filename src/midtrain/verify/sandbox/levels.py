@@ -68,10 +68,15 @@ def configure(config: SandboxConfig) -> Iterator[None]:
         _config = before
 
 
+def unsafe_allowed() -> bool:
+    """Whether a person allowed programs to run where they cannot be isolated."""
+    return _config.allow_unsafe
+
+
 def choose(capabilities: Capabilities) -> Level:
     """The best level that the capabilities allow; UserError, naming what is missing, where none isolates."""
     level = next((level for level in LEVELS if all(getattr(capabilities, need) for need in level.needs)), None)
-    if level and (level.isolated or _config.allow_unsafe):
+    if level and (level.isolated or unsafe_allowed()):
         return level
     missing = reasons_of(capabilities, [name for name in ("namespaces", "landlock", "seccomp", "readable", "bubblewrap")
                                         if not getattr(capabilities, name)])  # fmt: skip

@@ -48,7 +48,11 @@ def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
             Outcome.UNPARSEABLE, f"{len(found)} numbers in the answer" if found else "no number in the answer"
         )
     after = text[found[0].end() :]
-    if quantities.QUALIFIED.search(text[: found[0].start()]) or quantities.SCALED.match(after) or _CONTINUED.match(after):
+    if (
+        quantities.QUALIFIED.search(text[: found[0].start()])
+        or quantities.SCALED.match(after)
+        or _CONTINUED.match(after)
+    ):
         return Judgement(Outcome.UNPARSEABLE, "more than a number")
     written = found[0][0]
     if len(written) > _LONGEST_NUMBER:
@@ -89,7 +93,9 @@ def _lettered(answer: str, gold: str, options: Mapping[str, str]) -> Judgement:
     text = answer.replace("$", "").replace("*", "")
     for _ in range(2):  # \boxed{\text{B}}
         text = re.sub(r"\\(?:boxed|text|mathrm|textbf)\s*\{([^{}]*)\}", r"\1", text)
-    match = re.fullmatch(r"\s*\(?\s*(\w)\s*(?:[).:]|$|(?=\s))[).:]*\s*(?:[-\u2013\u2014]\s+)?(.*?)[\s.]*", text, re.DOTALL)
+    match = re.fullmatch(
+        r"\s*\(?\s*(\w)\s*(?:[).:]|$|(?=\s))[).:]*\s*(?:[-\u2013\u2014]\s+)?(.*?)[\s.]*", text, re.DOTALL
+    )
     letters = {letter.casefold(): letter for letter in options}
     texts = {_folded(option): letter for letter, option in options.items()}
     by_text = texts.get(_folded(text))
