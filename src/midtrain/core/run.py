@@ -164,23 +164,30 @@ class Run:
         ]
 
     def decide(self, step: int, from_block: int, change: dict[str, Any], reason: str) -> dict[str, Any]:
-        """Write a decision ahead of its effect; if one was made at this step before a kill, that one is returned."""
+        """Write a decision ahead of its effect; if one was made at this step before a kill, that one is returned.
+
+        Two decisions at one step are two when they change different things.
+        """
+
+        def is_it(other: Mapping[str, Any]) -> bool:
+            return other["step"] == step and other["change"].keys() == change.keys()
+
         for made in self.decisions():
-            if made["step"] == step:
+            if is_it(made):
                 break
         else:
             made = {"step": step, "from_block": from_block, "change": canonical(change), "reason": reason}
             ahead = Journal(self.path / _DECISIONS)
             ahead.append("decision", **made)
             ahead.sync()
-        if all(entry["step"] != step for entry in self.journal.read("decision")):
+        if not any(is_it(entry) for entry in self.journal.read("decision")):
             self.journal.append("decision", **made)
         return made
 
     @contextmanager
     def checkpoint(self, step: int) -> Iterator[Draft]:
         """Write checkpoint `step` as an Artifact; the journal's size is recorded so that resuming can cut it there."""
-        path = self._checkpoint_path(step)
+        path = self.checkpoint_path(step)
         with make_artifact(path, kind="checkpoint", asked={"step": step}, inputs={"run": self.fingerprint}) as draft:
             self.journal.sync()
             draft.facts["journal_bytes"] = self.journal.size()
@@ -210,10 +217,11 @@ class Run:
         self.journal.truncate(artifact.manifest["facts"]["journal_bytes"])
         return step, artifact
 
-    def keep_checkpoints(self, last: int) -> None:
-        """Remove all but the newest `last` checkpoints (the newest is known to be readable)."""
-        for _, artifact in self.checkpoints()[:-last]:
-            shutil.rmtree(artifact.path)
+    def keep_checkpoints(self, last: int, hold: int | None = None) -> None:
+        """Remove all but the newest `last` checkpoints (the newest is known to be readable) and that of step `hold`."""
+        for step, artifact in self.checkpoints()[:-last]:
+            if step != hold:
+                shutil.rmtree(artifact.path)
 
     def seal(self, draft: Draft) -> Artifact:
         """Finish the run: its manifest is written and it is an Artifact from now on."""
@@ -224,7 +232,8 @@ class Run:
         write_manifest(draft, kind=self.kind, version=self.version, asked=self.asked, inputs=self.inputs)
         return Artifact.open(self.path)
 
-    def _checkpoint_path(self, step: int) -> Path:
+    def checkpoint_path(self, step: int) -> Path:
+        """Where checkpoint `step` lies, once it is written."""
         return self.path / "checkpoints" / f"step-{step:08d}"
 
 

@@ -36,7 +36,7 @@ from midtrain.tokens.config import PackingConfig, Part
 from midtrain.training.config import StageConfig
 
 # How often to write things down is not part of what is trained.
-NOT_CONTENT = {"checkpoint_every", "keep_checkpoints", "log_every"}
+NOT_CONTENT = {"checkpoint_every", "keep_checkpoints", "log_every", "hang_after"}
 
 
 def artifacts_folder(out: Path) -> Path:

@@ -14,7 +14,7 @@ piece (runs.py), the rest is vectorised over the pieces of a source: 16k tokens 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -80,8 +80,12 @@ class StageData:
         mixture: Mixture,
         context: int,
         batch_sequences: int,
+        quarantine: Sequence[Mapping[str, Any]] = (),
     ):
-        """`stores` and `instances` by source name; raises UserError when they do not belong together."""
+        """`stores` and `instances` by source name; `quarantine` are a run's decisions that name documents (see
+        `from_decisions`). Raises UserError when they do not belong together."""
+        self.quarantine = [{"step": made["step"], "documents": made["change"]["quarantine"]} for made in quarantine]
+        self._decisions = tuple(quarantine)
         self.stores, self.instances, self.mixture = stores, instances, mixture
         self.context, self.batch_sequences = context, batch_sequences
         for name in mixture.names:
@@ -104,15 +108,21 @@ class StageData:
     def digest(self) -> str:
         """A name for every batch of the stage: tokens, packing, order, weights and remixes."""
         tables = {name: [self.stores[name].digest, self.instances[name].digest] for name in self.mixture.names}
-        return fingerprint([self.mixture.digest, tables, self.context, self.batch_sequences])
+        silenced = [self.quarantine] if self.quarantine else []
+        return fingerprint([self.mixture.digest, tables, self.context, self.batch_sequences, *silenced])
 
     def remix(self, from_block: int, weights: Weights) -> StageData:
         """The same stage with other weights from a block on; see `Mixture.remix` and `next_block`."""
-        return self._with(self.mixture.remix(from_block, weights))
+        return self._with(self.mixture.remix(from_block, weights), self._decisions)
 
     def from_decisions(self, decisions: list[dict[str, Any]]) -> StageData:
-        """The same stage with a run's remix decisions applied."""
-        return self._with(self.mixture.from_decisions(decisions))
+        """The same stage with a run's decisions applied: remixes, and documents that are quarantined.
+
+        From the decision's step on, a quarantined document is still in its rows, but no token of it has loss: rows,
+        order and counts stay what they are.
+        """
+        named = [made for made in decisions if made["change"].get("quarantine")]
+        return self._with(self.mixture.from_decisions(decisions), (*self._decisions, *named))
 
     def next_block(self, step: int) -> int:
         """The first block that touches no step before `step`: the earliest from which a remix may still count."""
@@ -129,7 +139,7 @@ class StageData:
             name = self.mixture.names[source]
             own_R = np.flatnonzero(source_B == source)
             pieces, row_N = self.instances[name].gather(instance_B[own_R])
-            rows.fill(self._columns[name], int(source), pieces, own_R[row_N])
+            rows.fill(self._columns[name], int(source), pieces, own_R[row_N], self._silenced(name, step))
         cu_seqlens, lengths = rows.segments(self._most_segments)
         shape = (len(positions), self.context)
         return Batch(
@@ -145,13 +155,17 @@ class StageData:
 
     def documents(self, step: int) -> list[dict[str, Any]]:
         """What is in a step: {row, source, document (id), start, length, epoch} of every piece, row by row."""
+        return [{key: value for key, value in piece.items() if key != "index"} for piece in self.pieces(step)]
+
+    def pieces(self, step: int) -> list[dict[str, Any]]:
+        """As `documents`, and each document's place in its store (`index`); in a row, pieces follow one another."""
         assert 0 <= step < self.num_steps
         positions = step * self.batch_sequences + np.arange(self.batch_sequences)
         found = []
         for row, (source, epoch, instance) in enumerate(zip(*self.mixture.lookup(positions), strict=True)):
             name = self.mixture.names[source]
             pieces, _ = self.instances[name].gather(np.array([instance]))
-            ids = self.stores[name].document_ids(pieces["document"].astype(np.int64))
+            indices = pieces["document"].astype(np.int64)
             found += [
                 {
                     "row": row,
@@ -160,13 +174,19 @@ class StageData:
                     "start": int(piece["start"]),
                     "length": int(piece["length"]),
                     "epoch": int(epoch),
+                    "index": int(index),
                 }
-                for id_, piece in zip(ids, pieces, strict=True)
+                for id_, index, piece in zip(self.stores[name].document_ids(indices), indices, pieces, strict=True)
             ]
         return found
 
-    def _with(self, mixture: Mixture) -> StageData:
-        return StageData(self.stores, self.instances, mixture, self.context, self.batch_sequences)
+    def _silenced(self, source: str, step: int) -> list[int]:
+        """The documents of a source (their places in its store) that have no loss in a step."""
+        made = [one["documents"].get(source, {}) for one in self.quarantine if one["step"] <= step]
+        return sorted({index for documents in made for index in documents.values()})
+
+    def _with(self, mixture: Mixture, decisions: Sequence[Mapping[str, Any]]) -> StageData:
+        return StageData(self.stores, self.instances, mixture, self.context, self.batch_sequences, decisions)
 
 
 class _Columns:
@@ -189,10 +209,12 @@ class _Rows:
         self._used = np.zeros(rows, np.int64)
         self._ends: list[np.ndarray] = []
 
-    def fill(self, store: _Columns, source: int, pieces: np.ndarray, row_N: np.ndarray) -> None:
+    def fill(
+        self, store: _Columns, source: int, pieces: np.ndarray, row_N: np.ndarray, silenced: Sequence[int]
+    ) -> None:
         """Write pieces (PIECE [N]) into the rows `row_N`, one after the other from each row's beginning.
 
-        `row_N` is grouped by row, and no row is filled twice.
+        `row_N` is grouped by row, and no row is filled twice; the documents in `silenced` get no labels.
         """
         length_N = pieces["length"].astype(np.int64)
         bounds_N2 = store.offsets.read(pieces["document"].astype(np.int64), np.full(len(pieces), 2)).reshape(-1, 2)
@@ -217,6 +239,8 @@ class _Rows:
         target_M[(begin_N + length_N - 1)[at_end_N]] = NO_LOSS
         if store.mask is not None:
             target_M[store.mask.read(from_N, read_N).take(from_M, mode="clip") == 0] = NO_LOSS
+        if silenced:
+            target_M[np.repeat(np.isin(pieces["document"], silenced), length_N)] = NO_LOSS
         self.labels[at_M] = target_M
         self._used += used
         self._ends.append(at_N + length_N)

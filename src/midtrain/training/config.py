@@ -164,7 +164,7 @@ _MICRO_TOKENS = 4096
 class StageConfig(Config):
     """One stage: which tokens, in which order, at which learning rate, moving what."""
 
-    later: ClassVar[frozenset[str]] = frozenset({"average", "spikes"})
+    later: ClassVar[frozenset[str]] = frozenset({"average", "spikes", "hang_after"})
 
     kind: Literal["train"] = "train"
     """Next-token training."""
@@ -204,6 +204,9 @@ class StageConfig(Config):
     """How many checkpoints stay on disk. Does not change the result."""
     log_every: int = Field(default=10, ge=1)
     """Steps between lines of the log and the journal. Does not change the result."""
+    hang_after: float | None = Field(default=100.0, gt=1.0)
+    """Median steps (and at least five minutes) without a step after which the run shows where it hangs, and ends; null
+    never does. Does not change the result."""
 
     @model_validator(mode="after")
     def _whole_rows(self) -> StageConfig:

@@ -3,8 +3,8 @@
 A hook is asked at the beginning of each of the mixture's blocks and answers nothing, `Stop` or `Remix`. The answer is
 checked, written ahead to the run's decisions, and only then takes effect, from the block that begins next. A run that
 was killed in between finds the decision when it gets to that step again and applies it without asking: a hook that
-measures something noisy need not give the same answer twice. Between decisions nothing here costs more than reading
-one small file per step.
+measures something noisy need not give the same answer twice. What is decided after a spike (spikes.py) is written the
+same way. Between decisions nothing here costs more than reading one small file per step.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ class Decisions:
     def __init__(self, run: Run, hook: Hook | None, data: StageData, step: int):
         """`data` is the stage as the recipe has it, `step` where the run goes on: earlier decisions are in force."""
         self._run, self._hook = run, hook
-        self._recorded = {made["step"]: made for made in run.decisions()}
-        self.data = data.from_decisions([made for at, made in sorted(self._recorded.items()) if at < step])
+        made = run.decisions()
+        self._recorded = {one["step"]: one for one in made if not _of_a_spike(one)}
+        # A checkpoint is written after the decision on a spike in its step, but before a remix takes effect.
+        self.data = data.from_decisions([one for one in made if one["step"] < step + _of_a_spike(one)])
 
     def at(self, step: int, model: Any, num_steps: int, shown: Shown = nullcontext) -> dict[str, Any] | None:
         """The decision that takes effect before step `step` (steps done), if any; `data` has it applied.
@@ -80,6 +82,24 @@ class Decisions:
         if made is not None:
             self.data = self.data.from_decisions([made])
         return made
+
+    def after_a_spike(
+        self, step: int, quarantine: dict[str, dict[str, int]], rollback: int | None, reason: str
+    ) -> dict[str, Any]:
+        """Decide, after step `step`, from which documents no more is learned and to which checkpoint the run goes back
+        (None: it does not); returns the change."""
+        change = {"quarantine": quarantine, "rollback": rollback}
+        made = self._run.decide(step, self.data.next_block(step), change, reason)
+        self.data = self.data.from_decisions([made])
+        return made["change"]
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """The ledger: {step, source, documents} of everything that was quarantined, in order."""
+        return [
+            {"step": made["step"], "source": source, "documents": sorted(documents)}
+            for made in self._run.decisions()
+            for source, documents in (made["change"].get("quarantine") or {}).items()
+        ]
 
     def _asked_by_a_person(self, step: int, from_block: int) -> dict[str, Any] | None:
         weights = self._run.remix_requested()
@@ -119,3 +139,7 @@ class Decisions:
             raise UserError("The stage's last block of batches has begun, so other weights would come too late.")
         self.data.remix(from_block, Weights(MixtureConfig(weights=weights), names, "remix"))
         return self._run.decide(step, from_block, {"weights": weights}, reason)
+
+
+def _of_a_spike(made: dict[str, Any]) -> bool:
+    return "quarantine" in made["change"]

@@ -10,20 +10,21 @@ Step numbers are steps *done*: after step s the journal says s, a checkpoint is 
 It may be killed at any moment. Everything that decides the next step is in the newest checkpoint, so the run that goes
 on from it ends with the same bits and the same journal, clocks aside (on a CPU; GPUs are as deterministic as their
 kernels). Asked to stop, it finishes the step, saves and raises `Stopped`. A loss or gradient that is not a number ends
-the run before it can reach a checkpoint; on a GPU it is looked at only when a line is written or a checkpoint due, so
-that nothing waits for the device in between.
+the run before it can reach a checkpoint, unless the stage is told to skip such steps (spikes.py); on a GPU it is looked
+at only when a line is written or a checkpoint due, so that nothing waits for the device in between.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from contextlib import nullcontext
 from typing import Any
 
 import torch
 
-from midtrain.core.artifact import Draft
+from midtrain.core.artifact import Draft, write_atomically
 from midtrain.core.config import format_size
 from midtrain.core.errors import Stopped, UserError
 from midtrain.core.permutation import derive_key
@@ -34,6 +35,7 @@ from midtrain.models.fused import fuse
 from midtrain.tokens.batches import Batch, StageData
 from midtrain.tokens.prefetch import prefetch
 from midtrain.training.averaging import Average
+from midtrain.training.bootstrap import warm_in
 from midtrain.training.config import StageConfig
 from midtrain.training.decisions import Decisions, Hook
 from midtrain.training.optimizer import (
@@ -43,9 +45,11 @@ from midtrain.training.optimizer import (
     select_trainable,
     set_learning_rate,
     set_moments,
+    skip_step_if,
 )
 from midtrain.training.process import StopSignals, steady
 from midtrain.training.schedule import learning_rate
+from midtrain.training.spikes import QUARANTINE, Spike, SpikeGuard, document_losses, quarantine_of, suspects
 from midtrain.training.state import (
     CarriedState,
     carry_moments,
@@ -59,6 +63,8 @@ from midtrain.training.state import (
 )
 from midtrain.training.step import forward_backward
 from midtrain.training.telemetry import Clock, Meter, log_line, real_lengths
+from midtrain.training.trackers import Trackers
+from midtrain.training.watchdog import Watchdog
 
 _LINE_EVERY_S = 2.0
 
@@ -74,20 +80,21 @@ def train(
     seed: int,
     label: str = "train",
     inspect: str = "midtrain inspect RUN",
+    trackers: Trackers | None = None,
 ) -> Draft:
     """Train one stage and return the draft with which its run is sealed.
 
     `model` (float32, on its device) is trained in place; `initial` is what the stage before or the base left, None when
-    nothing is known; `label` begins what is said, `inspect` is the command that shows a step's documents. Raises
-    `Stopped` when asked to stop, and `UserError` when what is to be carried is not there, the data are not those of the
-    checkpoint, or the loss is not a number.
+    nothing is known; `label` begins what is said, `inspect` is the command that shows a step's documents; `trackers`
+    are sent what the journal says. Raises `Stopped` when asked to stop, and `UserError` when what is to be carried is
+    not there, the data are not those of the checkpoint, the loss is not a number, or its spikes cannot be mended.
     """
     assert data.num_steps == config.num_steps, (data.num_steps, config.num_steps)
     device = next(model.parameters()).device
     devices = [device] if device.type == "cuda" else []
     fuse(model)  # the same numbers, and a third less is held for the backward pass
     with torch.random.fork_rng(devices=devices), steady(device), StopSignals() as signals:
-        loop = _Loop(model, data, config, run, initial, hook, seed, device, label, inspect)
+        loop = _Loop(model, data, config, run, initial, hook, seed, device, label, inspect, trackers)
         loop.go(signals)
     return loop.draft()
 
@@ -107,9 +114,10 @@ class _Loop:
         device: torch.device,
         label: str,
         inspect: str,
+        trackers: Trackers | None,
     ):
         self.model, self.config, self.run, self.device = model, config, run, device
-        self.label, self.inspect = label, inspect
+        self.label, self.inspect, self.trackers = label, inspect, trackers
         self.start = settle(config, initial)
         self.parameters = select_trainable(model, config.trainable)
         self.optimizer = make_optimizer(model, self.parameters, self.start.optimizer)
@@ -124,9 +132,12 @@ class _Loop:
             self.peak = gemm_peak(str(device))
         if saved is None:
             self._begin(initial, seed)
+        self.guard = SpikeGuard(config.spikes, device, saved and saved["spikes"]) if config.spikes else None
         self.rate, self.norm = 0.0, torch.zeros((), device=device)
         self.bad_step = torch.zeros((), dtype=torch.int64, device=device)
         self.ended_by: str | None = None
+        self.batches: Any = None
+        self.watchdog = Watchdog(config.hang_after, run.journal, label)
         self._window_start, self._first = self.clock.learning, (self.step, self.clock.seconds)
         self._last_line = time.monotonic()
         model.train()
@@ -136,6 +147,10 @@ class _Loop:
         torch.manual_seed(derive_key("training", seed) % 2**63)
         sentences = self.start.sentences + carry_weights(self.model, self.config, initial, seed)
         sentences += carry_moments(self.optimizer, self.parameters, self.config, initial)
+        if self.start.optimizer.warm_in and not self.optimizer.state:
+            steps = self.start.optimizer.warm_in
+            warm_in(self.model, self.optimizer, self.parameters, self.decisions.data, self.config, steps)
+            sentences.append(f"They are gathered over {steps} batches at a rate of 0.")
         sentences += [self.average.sentence()] if self.average else []
         moving, total = (sum(p.numel() for p in part) for part in (self.parameters.values(), self.model.parameters()))
         if moving < total:
@@ -163,29 +178,48 @@ class _Loop:
 
     def go(self, signals: StopSignals) -> None:
         """Train to the last step, or to where a decision ends the stage; raises Stopped when a person ends it."""
-        batches: Any = None
         try:
-            while self.step < self.config.num_steps:
-                with self.clock.stall():
-                    made = self._decide() if self.step else None
-                    if made:
-                        say(f"Step {self.step}: {made['reason']}: {json.dumps(made['change'])}.")
-                    if made and made["change"].get("stop"):
-                        self.ended_by = made["reason"]
-                        break
-                    if made and batches is not None:
-                        batches.close()
-                    if made or batches is None:
-                        batches = prefetch(self.decisions.data, self.step, self.config.num_steps)
-                    batch = next(batches)
-                self._take(batch)
-                self._after_step(signals)
+            with self.watchdog:
+                while self.step < self.config.num_steps:
+                    with self.clock.stall():
+                        with self.watchdog.paused():
+                            ended = self._decided()
+                        if ended:
+                            break
+                        batch = self._next_batch()
+                    self._take(batch)
+                    self.watchdog.step_done(self.step)
+                    self._after_step(signals)
         finally:
-            if batches is not None:
-                batches.close()
+            self._close_batches()
         if self.saved_step != self.step:
             self._log()
             self._checkpoint()
+
+    def _decided(self) -> bool:
+        """Let the decision that takes effect now, if any, take effect; whether it ends the stage."""
+        made = self._decide() if self.step else None
+        if made is None:
+            return False
+        say(f"Step {self.step}: {made['reason']}: {json.dumps(made['change'])}.")
+        if made["change"].get("stop"):
+            self.ended_by = made["reason"]
+            return True
+        if self.guard:
+            self.guard.forget()
+        self._close_batches()
+        return False
+
+    def _next_batch(self) -> Batch:
+        if self.batches is None:
+            self.batches = prefetch(self.decisions.data, self.step, self.config.num_steps)
+        return next(self.batches)
+
+    def _close_batches(self) -> None:
+        """Forget the batches that were made ahead: the data are others now, or the stage is over."""
+        if self.batches is not None:
+            self.batches.close()
+        self.batches = None
 
     def _decide(self) -> dict[str, Any] | None:
         """The decision that takes effect now; a hook is shown the average where that is the result."""
@@ -204,32 +238,100 @@ class _Loop:
             num_sources=len(self.meter.sources),
             z_loss=config.objective.z_loss,
         )
-        self.norm = clip_gradients(self.parameters, self.start.optimizer.clip)
+        norm = clip_gradients(self.parameters, self.start.optimizer.clip)
         self.step += 1
-        self._watch(sums.loss, self.norm)
+        if self.guard:
+            skip = self.guard.judge(self.step, sums.loss, norm)
+            skip_step_if(self.optimizer, skip)
+            sums = sums.unless(skip)
+            norm = torch.where(torch.isfinite(norm), norm, 0.0)  # for the journal
+        else:
+            self._watch(sums.loss, norm)
+        self.norm = norm
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
             self.average.update(self.step)
         self.meter.add(sums, batch, step_flops(self.model, real_lengths(batch), batch.num_targets))
+        if self._looks():
+            self._answer_spikes()
+
+    def _looks(self) -> bool:
+        """Whether the host looks at what is on the device now: always on a CPU, where it costs nothing."""
+        due = self.step % self.config.log_every == 0 or self.step % self.config.checkpoint_every == 0
+        return self.device.type == "cpu" or due or self.step == self.config.num_steps
 
     def _watch(self, loss: torch.Tensor, norm: torch.Tensor) -> None:
-        """Remember on the device the first step that was not finite, and look when it costs nothing or is due."""
+        """Remember on the device the first step that was not finite, and end the run when it is seen."""
         bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
         self.bad_step = torch.where(bad & (self.bad_step == 0), self.step, self.bad_step)
-        due = self.step % self.config.log_every == 0 or self.step % self.config.checkpoint_every == 0
-        if (self.device.type == "cpu" or due or self.step == self.config.num_steps) and int(self.bad_step):
+        if self._looks() and int(self.bad_step):
             raise UserError(
                 f"The loss or its gradient is not a finite number at step {int(self.bad_step)} (at step {self.step}: "
                 f"loss {float(loss):.4g}, gradient norm {float(norm):.4g}); nothing was saved of it. See its documents "
                 f"with `{self.inspect} --step {int(self.bad_step)}`, lower schedule.peak or lengthen schedule.warmup."
             )
 
+    def _answer_spikes(self) -> None:
+        """Write down the steps that were skipped and decide what follows from them."""
+        spikes = self.guard.look() if self.guard else []
+        if not self.guard or not spikes:
+            return
+        named = []
+        with self.clock.stall(), self.watchdog.paused():
+            for spike in spikes:
+                pieces = document_losses(self.model, self.decisions.data, spike.step - 1, self.config.micro_sequences)
+                named += suspects(pieces)
+                documents = [{**p, "loss": p["loss"] if math.isfinite(p["loss"]) else None} for p in suspects(pieces)]
+                self.run.journal.append("event", spike.step, what="spike", **spike.plain(), documents=documents)
+                say(f"{spike} See its documents with `{self.inspect} --step {spike.step}`.")
+            back_to = self._rollback_target(spikes[-1])
+            quarantine = quarantine_of(named) if self.guard.config.quarantine else {}
+            if not quarantine and back_to is None:
+                return
+            reason = f"a spike of {self.guard.streak or len(spikes)} skipped steps"
+            change = self.decisions.after_a_spike(self.step, quarantine, back_to, reason)
+            self._close_batches()
+            ledger = "".join(json.dumps(line) + "\n" for line in self.decisions.quarantined())
+            write_atomically(self.run.path / QUARANTINE, ledger)
+            if change["rollback"] is not None:
+                self._roll_back(change["rollback"])
+
+    def _rollback_target(self, spike: Spike) -> int | None:
+        """The checkpoint to go back to when a spike does not end; UserError when there is nothing left to try."""
+        assert self.guard
+        if self.guard.streak < self.guard.config.patience:
+            return None
+        if self.guard.healthy is None or self.guard.rollbacks >= self.guard.config.rollbacks:
+            tried = (
+                f"after {self.guard.rollbacks} rollbacks" if self.guard.healthy is not None else "before a checkpoint"
+            )
+            raise UserError(
+                f"The last {self.guard.streak} steps up to step {spike.step} were skipped, {tried}: {spike} Lower "
+                f"schedule.peak, lengthen schedule.warmup, raise spikes.sigmas, or see the documents with "
+                f"`{self.inspect} --step {spike.step}`."
+            )
+        return self.guard.healthy
+
+    def _roll_back(self, to: int) -> None:
+        """Weights, moments, average and what is usual as they were after step `to`; data and schedule go on."""
+        assert self.guard
+        path = self.run.checkpoint_path(to)
+        state, weights, moments = read_checkpoint(path)
+        CarriedState(f"checkpoint {path.name}", weights=weights).load_weights(self.model)
+        set_moments(self.optimizer, self.parameters, moments, state["step_counters"])
+        if self.average:
+            self.average.restore(read_average(path))
+        self.guard.roll_back(state["spikes"])
+        say(f"Step {self.step}: the weights go back to step {to}, the data go on.")
+
     def _after_step(self, signals: StopSignals) -> None:
         last = self.step == self.config.num_steps
         if self.step % self.config.log_every == 0 or last:
             self._log()
         stop = (signals.received or self.run.stop_requested()) and not last
+        if stop:
+            self._answer_spikes()
         if self.step % self.config.checkpoint_every == 0 or last or stop:
             self._checkpoint()
         if stop:
@@ -251,7 +353,12 @@ class _Loop:
         if not seen:
             return
         metrics = {**seen, "learning_rate": self.rate, "gradient_norm": float(self.norm)}
+        if self.guard:
+            metrics["skipped"] = self.guard.skipped
         self.run.journal.append("metrics", self.step, clock, **metrics)
+        if self.trackers:
+            with self.clock.stall(), self.watchdog.paused():
+                self.trackers.follow()
         self._window_start = self.clock.learning
         now, last = time.monotonic(), self.step == self.config.num_steps
         if last or now - self._last_line >= _LINE_EVERY_S:
@@ -262,12 +369,14 @@ class _Loop:
 
     def _checkpoint(self) -> None:
         """Save everything that decides the next step."""
-        with self.clock.stall(), self.run.checkpoint(self.step) as draft:
+        if self.guard and not self.guard.streak:
+            self.guard.healthy = self.step
+        with self.clock.stall(), self.watchdog.paused(), self.run.checkpoint(self.step) as draft:
             moments, counters = get_moments(self.optimizer, self.parameters)
             average = self.average.tensors() if self.average else {}
             write_checkpoint(draft, self.model, moments, self._state(counters), average)
             draft.counts.update(step=self.step, tokens=self.meter.tokens)
-        self.run.keep_checkpoints(self.config.keep_checkpoints)
+        self.run.keep_checkpoints(self.config.keep_checkpoints, self.guard.healthy if self.guard else None)
         self.saved_step = self.step
 
     def _state(self, counters: dict[str, int]) -> dict[str, Any]:
@@ -293,6 +402,7 @@ class _Loop:
                 "decisions": decisions_digest(self.run.decisions()),
             },
             "meter": self.meter.state(),
+            **({"spikes": self.guard.state()} if self.guard else {}),
             "clock": self.clock.state(),
         }
 
@@ -311,6 +421,8 @@ class _Loop:
             tokens_per_second=round(self.meter.tokens / learning, 1),
             carried=self.start.sentences,
         )
+        if self.guard:
+            draft.facts.update(skipped_steps=self.guard.skipped, rollbacks=self.guard.rollbacks)
         if self.ended_by is not None:
             draft.facts["ended_by"] = self.ended_by
         return draft

@@ -92,6 +92,14 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def skip_step_if(optimizer: torch.optim.Optimizer, skip: torch.Tensor) -> None:
+    """Let the next step change nothing where `skip` (a bool on the device) holds; nothing waits for it.
+
+    PyTorch's gradient scaler tells fused optimizers the same by the same flag.
+    """
+    optimizer.found_inf = skip.float()  # type: ignore[attr-defined]
+
+
 def clip_gradients(parameters: Parameters, largest: float | None) -> torch.Tensor:
     """Scale the gradients so that their global L2 norm is at most `largest` (None: leave them).
 

@@ -43,6 +43,10 @@ class StepSums:
         """Mean negative log-likelihood of the batch, a scalar on the device."""
         return self.nll_S.sum() / self.weight_S.sum().clamp(min=1e-12)
 
+    def unless(self, skipped: torch.Tensor) -> StepSums:
+        """These sums, or zeros where the step is skipped (a bool on the device)."""
+        return StepSums(**{name: torch.where(skipped, 0.0, value) for name, value in vars(self).items()})
+
 
 def micro_batches(batch: Batch, rows: int) -> Iterator[Batch]:
     """Cut a batch into pieces of at most `rows` rows. The boundaries keep one shape, padded as the batch's are."""
