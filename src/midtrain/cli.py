@@ -147,6 +147,24 @@ def review(
 
 
 @app.command()
+def mine(
+    folder: RunFolder,
+    source: Annotated[str, typer.Option(help="The source to choose from.")],
+    score: Annotated[str, typer.Option(help="The quality score to spread the choice over.")],
+    to: Annotated[Path, typer.Option(help="A folder for the file of documents to judge.")],
+    count: Annotated[int, typer.Option(help="How many documents.", min=1)] = 500,
+    seed: Annotated[int, typer.Option(help="Another seed chooses other documents.")] = 0,
+) -> None:
+    """Choose documents to have judged, spread over a score, so that a scorer can be trained again on them.
+
+    Example: midtrain mine runs/web --source web --score edu --to judged
+    """
+    from midtrain.recipe.curate import documents_to_judge
+
+    _print(documents_to_judge(folder, source, score, count, to, seed))
+
+
+@app.command()
 def status(folder: RunFolder, json: Json = False) -> None:
     """Show which steps of a run are done, running or missing, and why.
 
@@ -236,6 +254,21 @@ def export(
     from midtrain.recipe.export import export_model
 
     _print(export_model(folder, to, arm, seed))
+
+
+@app.command()
+def merge(
+    config: Annotated[Path, typer.Argument(help="What to merge and how (YAML).", metavar="CONFIG")],
+    out: Annotated[Path, typer.Option(help="A new folder for the merged model.")],
+    set_: Set = None,
+) -> None:
+    """Merge models in weight space: linear, slerp, task_arithmetic, ties, dare_linear or dare_ties.
+
+    Example: midtrain merge soup.yaml --out merged
+    """
+    from midtrain.recipe.merge import merge_models
+
+    _print(merge_models(config, out, set_))
 
 
 @app.command()
