@@ -9,6 +9,7 @@ costs one evaluation, so some tens of them are cheap beside training.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ _SPREAD = 0.15
 def start_factors(theta: float, dimensions: int, trained: int, factor: float) -> dict[str, list[float]]:
     """The factors that are position interpolation, NTK-aware and YaRN, by name."""
     plain_P = rotation({"rope_theta": theta}, dimensions, trained).inverse_P
-    known = {
+    known: dict[str, dict[str, Any]] = {
         "pi": {"rope_theta": theta, "rope_type": "linear", "factor": factor},
         "ntk": {"rope_theta": ntk_theta(theta, factor, dimensions)},
         "yarn": {
