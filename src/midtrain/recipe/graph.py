@@ -199,6 +199,6 @@ def _evidence_steps(recipe: RecipeConfig, out: Path) -> list[Step]:
             everything += [packed_name(name, stage) for name in stage.mixture.parts()]
     merged = merge_steps(recipe, asked, heldout)
     needs = tuple(dict.fromkeys(["base", *everything, *models, "scores", *(step.name for step in merged)]))
-    shown = _dump(recipe, None if recipe.merge else {"merge"})
+    shown = _dump(recipe, {"trackers"} if recipe.merge else {"trackers", "merge"})
     report = Step("report", 2, {"recipe": shown}, needs, partial(make_evidence.make_report, recipe))
     return [*steps, scores, *merged, report]

@@ -141,6 +141,7 @@ def train_stage(
     from midtrain.recipe.data import stage_data
     from midtrain.training.loop import train
     from midtrain.training.state import base_state, final_state
+    from midtrain.training.trackers import Trackers
 
     stages = recipe.arms()[arm]
     names = list(stages)
@@ -151,18 +152,24 @@ def train_stage(
     model = build_model(inputs["base"], stages, stage_name)
     folder = model_folder(inputs["base"])
     initial = final_state(inputs[prefix + before[-1]]) if before else base_state(folder)
-    label = f"{arm} seed {seed} {stage_name}"
-    return train(
-        model=model,
-        data=data,
-        config=stages[stage_name],
-        run=run,
-        initial=initial,
-        hook=hook,
-        seed=seed,
-        label=label,
-        inspect=f"midtrain inspect {run.path.parents[5]} --arm {arm} --seed {seed} --stage {stage_name}",
-    )
+    label, out = f"{arm} seed {seed} {stage_name}", run.path.parents[5]
+    place = out / "trackers" / run.path.relative_to(out / "artifacts" / "train")
+    trackers = Trackers(recipe.trackers, run.journal, place, f"{recipe.name}/{label} {run.path.name}")
+    try:
+        return train(
+            model=model,
+            data=data,
+            config=stages[stage_name],
+            run=run,
+            initial=initial,
+            hook=hook,
+            seed=seed,
+            label=label,
+            inspect=f"midtrain inspect {out} --arm {arm} --seed {seed} --stage {stage_name}",
+            trackers=trackers,
+        )
+    finally:
+        trackers.close()
 
 
 def export_arm(recipe: RecipeConfig, arm: str, draft: Draft, inputs: dict[str, Artifact]) -> None:

@@ -22,7 +22,7 @@ from midtrain.documents.deduplication.config import DEFAULT, DeduplicateConfig
 from midtrain.evaluation.config import EvaluationConfig, GuardConfig, TargetConfig, require_measured
 from midtrain.models.config import BaseConfig
 from midtrain.recipe.merge_config import MergeStepConfig
-from midtrain.training.config import StageConfig
+from midtrain.training.config import StageConfig, TrackerKind
 from midtrain.verify.config import ProblemsConfig
 from midtrain.verify.traces.config import TracesConfig
 
@@ -166,6 +166,9 @@ class RecipeConfig(DocumentsConfig):
     """What is written beside the weights of the result."""
     merge: MergeStepConfig | None = None
     """How the results of the seeds become one more arm, "merged"; null merges nothing."""
+    trackers: list[TrackerKind] = Field(default=[])
+    """Dashboards that are sent what the journals say, locally, under OUT/trackers; each needs its package. Does not
+    change the result."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """What is measured on the parent, the control and the result."""
     guard: GuardConfig = GuardConfig()

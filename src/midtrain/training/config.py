@@ -19,6 +19,10 @@ from midtrain.tokens.config import MixtureConfig, PackingConfig
 Shape = Literal["constant", "linear", "cosine", "1-sqrt", "exponential", "power"]
 
 
+TrackerKind = Literal["tensorboard", "trackio", "wandb", "mlflow"]
+"""Dashboards that can be sent what the journal says (trackers.py)."""
+
+
 class DecayConfig(Config):
     """How the learning rate comes down."""
 
