@@ -7,6 +7,8 @@ Two equal claims have one verdict, so a claim's key is what verdicts are remembe
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +16,6 @@ from functools import cached_property
 from typing import Any
 
 from midtrain.core.errors import MidtrainError
-from midtrain.core.fingerprint import fingerprint
 from midtrain.verify.answer import final_answer
 from midtrain.verify.problem import Form, Problem
 from midtrain.verify.verdict import Outcome, Verdict
@@ -33,8 +34,12 @@ class Claim:
 
     @cached_property
     def key(self) -> str:
-        """The name of the claim's content: verifier, answer, gold and arguments."""
-        return fingerprint([self.verifier.name, self.answer, self.gold, self.arguments])
+        """The name of the claim's content: verifier, answer, gold and arguments.
+
+        Not a fingerprint, which is the same for 1 and 1.0: a program may tell them apart.
+        """
+        content = [self.verifier.name, self.answer, self.gold, dict(self.arguments)]
+        return hashlib.blake2b(json.dumps(content, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def claim_of(problem: Problem, completion: str, form: Form = "text", truncated: bool = False) -> Claim:
@@ -52,7 +57,7 @@ def claim_of(problem: Problem, completion: str, form: Form = "text", truncated: 
     if verifier.reads == "answer":
         answer = final_answer(written, truncated, problem.lang)
         return Claim(verifier, answer, problem.gold, problem.arguments)
-    told = {"lang": problem.lang} if problem.lang != "en" else {}
+    told: dict[str, Any] = {"lang": problem.lang} if problem.lang != "en" else {}
     told |= {"truncated": True} if truncated else {}
     return Claim(verifier, written, problem.gold, {**problem.arguments, **told})
 

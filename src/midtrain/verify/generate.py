@@ -39,7 +39,7 @@ from midtrain.verify.generators import (
     stories,
     worded,
 )
-from midtrain.verify.generators.family import Digits, Family, Operands
+from midtrain.verify.generators.family import Digits, Family, Operands, told
 from midtrain.verify.problem import Problem
 
 SETS: dict[str, tuple[Family, ...]] = {
@@ -108,7 +108,7 @@ class _Cell:
         """Every problem of the cell, put into words."""
         for number, template, operands, group in self.walk():
             posed = self.family.pose(operands, Digits(self._key("wording", number)))
-            prompt = template.format(**posed.fields)
+            prompt = told(template, posed.fields)
             yield Problem(
                 prompt=prompt,
                 gold=posed.gold,

@@ -252,9 +252,9 @@ FAMILIES = (
         tuple(
             one + " Give a whole number or a fraction in lowest terms, negative for a loss."
             for one in (
-                "A ticket costs {stake} coins; {k} of {n} tickets win {prize} coins. "
+                "A ticket costs {stake} coin(s); {k} of {n} tickets win {prize} coins. "
                 "What is the expected gain of buying one?",
-                "A game costs {stake} coins a round. With probability {k}/{n} it pays {prize} coins, else nothing. "
+                "A game costs {stake} coin(s) a round. With probability {k}/{n} it pays {prize} coins, else nothing. "
                 "How much does a round gain on average?",
                 "With {k} of {n} equally likely outcomes a player gets {prize} coins; playing costs {stake}. "
                 "What is the mean gain?",
@@ -306,7 +306,7 @@ FAMILIES = (
         "the chance of exactly k hits in n trials (binomial distribution)",
         _successes,
         _ask(
-            "A fair die with {sides} sides is thrown {n} times. How likely is it to show {k} ones in all?",
+            "A fair die with {sides} sides is thrown {n} times. How likely is it to show {k} one(s) in all?",
             "Each of {n} trials succeeds with probability 1/{sides}, on its own. "
             "How likely is it that the number of successes is {k}?",
             "With {n} independent tries, each a hit with chance 1/{sides}, what is the chance of a total of {k}?",

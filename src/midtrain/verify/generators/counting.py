@@ -171,9 +171,9 @@ FAMILIES = (
         "choices from two groups",
         _committee,
         (
-            "A committee of {w} women and {m} men is chosen from {women} women and {men} men. In how many ways?",
-            "From {women} women and {men} men, {w} women and {m} men are picked. How many choices are there?",
-            "How many teams with {w} women and {m} men can be formed from {women} women and {men} men?",
+            "A committee takes {w} of {women} women and {m} of {men} men. In how many ways?",
+            "From {women} women and {men} men, {w} of the women and {m} of the men are picked. How many ways are there?",
+            "How many teams can be formed of {w} of {women} women and {m} of {men} men?",
         ),
         ("{women} women and {men} men apply; {w} of the women and {m} of the men are taken. How many results?",),
     ),
@@ -268,11 +268,11 @@ FAMILIES = (
         "choices with at least one of a kind, as all less those without",
         _leftover,
         (
-            "From {boys} boys and {girls} girls a group of {k} is chosen. How many groups have at least one girl?",
-            "How many teams of {k} from {boys} boys and {girls} girls include at least one girl?",
-            "A group of {k} is taken from {boys} boys and {girls} girls so that not all are boys. In how many ways?",
+            "From {boys} boy(s) and {girls} girl(s) a group of {k} is chosen. How many groups have at least one girl?",
+            "How many teams of {k} from {boys} boy(s) and {girls} girl(s) include at least one girl?",
+            "A group of {k} is taken from {boys} boy(s) and {girls} girl(s), not all of them boys. In how many ways?",
         ),
-        ("{k} of {boys} boys and {girls} girls are invited, at least one of them a girl. Count the guest lists.",),
+        ("{k} of {boys} boy(s) and {girls} girl(s) are invited, at least one of them a girl. Count the guest lists.",),
     ),
     Domain((range(2, 20),) * 2, (range(1, 9),) * 3, (range(1, 7),) * 4).family(
         "rooms",

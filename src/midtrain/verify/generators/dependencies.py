@@ -166,7 +166,9 @@ def _pose_nested(operands: Operands, wording: Digits) -> Posed:
     told = [f"{name} has {outer} {_kinds(names[0])}."]
     for level in range(depth):
         inside, loose = levels[2 * level : 2 * level + 2]
-        told.append(f"Each {names[level]} holds {inside} {_kinds(names[level + 1])} and {loose} loose {things}.")
+        told.append(
+            f"Each {names[level]} holds {inside} {_kinds(names[level + 1])} and {loose} loose {things if loose > 1 else things[:-1]}."
+        )
     innermost = wording.between(2, 9)
     told.append(f"Each {names[depth]} holds {innermost} {things} and nothing else.")
     held, steps = innermost, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from midtrain.verify.generators.domain import Domain, decimal, term
+from midtrain.verify.generators.domain import Domain, decimal, measured, term
 from midtrain.verify.generators.family import Posed
 
 
@@ -37,7 +37,7 @@ def _margin(cost: int, percent: int) -> Posed:
         f"{price - cost} / {price} = {decimal(Fraction(percent, 100))}",
         f"{decimal(Fraction(percent, 100))} * 100 = {percent}",
     )
-    return Posed({"cost": cost, "price": price}, str(percent), steps)
+    return measured({"cost": cost, "price": price}, percent, "%", steps)
 
 
 def _markup(cost: int, percent: int) -> Posed:
@@ -169,11 +169,11 @@ FAMILIES = (
         "the simple interest over some years",
         _simple_interest,
         (
-            "How much simple interest do {p} euros bear at {r}% a year in {t} years?",
-            "{p} dollars are lent at {r}% simple interest a year for {t} years. How many dollars of interest is that?",
-            "Find the simple interest on {p} at {r}% per year over {t} years.",
+            "How much simple interest do {p} euros bear at {r}% a year in {t} year(s)?",
+            "{p} dollars are lent at {r}% simple interest a year for {t} year(s). How many dollars of interest is that?",
+            "Find the simple interest on {p} at {r}% per year over {t} year(s).",
         ),
-        ("Without interest on interest, what do {p} crowns at {r} percent a year earn in {t} years, in crowns?",),
+        ("Without interest on interest, what do {p} crowns at {r} percent a year earn in {t} year(s), in crowns?",),
     ),
     Domain(
         (range(100, 2001, 10), (5, 10, 20, 50), (2,)),
@@ -184,11 +184,11 @@ FAMILIES = (
         "what an amount grows to with compound interest, exactly",
         _compound_interest,
         (
-            "{p} euros earn {r}% a year, compounded yearly. How many euros are there after {t} years, unrounded?",
-            "What do {p} dollars grow to in {t} years at {r}% compound interest? Do not round.",
-            "Find the exact value of {p} after {t} years of {r}% growth a year.",
+            "{p} euros earn {r}% a year, compounded yearly. How many euros are there after {t} year(s), unrounded?",
+            "What do {p} dollars grow to in {t} year(s) at {r}% compound interest? Do not round.",
+            "Find the exact value of {p} after {t} year(s) of {r}% growth a year.",
         ),
-        ("Each year {r} percent is added to the amount. What has become of {p} crowns after {t} years, unrounded?",),
+        ("Each year {r} percent is added to the amount. What has become of {p} crowns after {t} year(s), unrounded?",),
     ),
     Domain((range(1, 60), range(5, 61, 5)), (range(60, 200), range(1, 100, 3)), (range(200, 900), range(1, 99))).family(
         "profit_margin",
@@ -319,12 +319,12 @@ FAMILIES = (
         "money changed at a rate, after a fee",
         _exchange,
         (
-            "One euro is {rate} francs. Of {a} euros a fee of {fee} euros is kept and the rest is changed. "
+            "One euro is {rate} francs. Of {a} euros a fee of {fee} euro(s) is kept and the rest is changed. "
             "How many francs is that?",
             "A bank keeps {fee} of {a} pounds and changes the rest at {rate} dollars a pound. How many dollars?",
             "Change {a} at a rate of {rate} after a fee of {fee} has been taken off. What is paid out?",
         ),
-        ("At {rate} crowns for a mark, what are {a} marks less {fee} marks of commission, in crowns?",),
+        ("At {rate} crowns for a mark, what are {a} marks less {fee} mark(s) of commission, in crowns?",),
     ),
     Domain(
         (range(100, 4000, 4), (25, 100), (1, 2)),
@@ -335,11 +335,11 @@ FAMILIES = (
         "what a later payment is worth today, exactly",
         _present_value,
         (
-            "What is the present value of {a}, due in {t} years, at {r}% a year? Do not round.",
-            "{a} will be paid in {t} years. Discounted at {r}% a year, what is it worth now, exactly?",
-            "Discount {a} by {r}% a year over {t} years and give the exact result.",
+            "What is the present value of {a}, due in {t} year(s), at {r}% a year? Do not round.",
+            "{a} will be paid in {t} year(s). Discounted at {r}% a year, what is it worth now, exactly?",
+            "Discount {a} by {r}% a year over {t} year(s) and give the exact result.",
         ),
-        ("How much, growing by {r} percent a year, becomes {a} in {t} years? Give every digit.",),
+        ("How much, growing by {r} percent a year, becomes {a} in {t} year(s)? Give every digit.",),
     ),
     Domain(
         (range(10, 100, 10), range(0, 51, 5), range(0, 51, 5)),

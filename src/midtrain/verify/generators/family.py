@@ -16,13 +16,15 @@ new words, and for a task never trained.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 Operands = tuple[Any, ...]
 
+_COUNTED = re.compile(r"(\S+ [a-z]+)\(s\)")
 _SALT = "midtrain problems"
 _EVALUATION_SHARE = 32  # of 256
 
@@ -56,6 +58,11 @@ class Digits:
         """`count` different ones of `options`, in order: one of math.perm(len(options), count) arrangements."""
         left = list(options)
         return [left.pop(self.below(len(left))) for _ in range(count)]
+
+
+def told(template: str, fields: Mapping[str, Any]) -> str:
+    """A template filled in; "{n} day(s)" becomes "1 day" or "2 days"."""
+    return _COUNTED.sub(lambda match: f"{match[1]}{'s' * (match[1].split()[0] != '1')}", template.format(**fields))
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def _weekday_after(today: int, days: int) -> Posed:
     there = (today + days) % 7
     steps = (
         f"{days} = {days // 7} * 7 + {days % 7}",
-        f"{days % 7} days after {_WEEKDAYS[today]} is {_WEEKDAYS[there]}",
+        f"{days % 7} day{'s' * (days % 7 != 1)} after {_WEEKDAYS[today]} is {_WEEKDAYS[there]}",
     )
     fields = {"today": _WEEKDAYS[today], "days": days}
     return Posed(fields, _WEEKDAYS[there], steps, {"options": list(_WEEKDAYS)})
@@ -301,9 +301,9 @@ FAMILIES = (
         "hours, minutes and seconds in seconds",
         _seconds,
         (
-            "How many seconds are {h} hours, {m} minutes and {s} seconds?",
+            "How many seconds are {h} hour(s), {m} minute(s) and {s} second(s)?",
             "Convert {h} h {m} min {s} s to seconds.",
-            "What is {h} hours {m} minutes {s} seconds in seconds?",
+            "What is {h} hour(s) {m} minute(s) {s} second(s) in seconds?",
         ),
         ("A record stands at {h} h {m} min {s} s. What is it in seconds alone?",),
     ),

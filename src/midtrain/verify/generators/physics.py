@@ -236,11 +236,11 @@ FAMILIES = (
         "speed from distance and time",
         _average_speed,
         (
-            "A car covers {s} km in {t} hours. What is its average speed in km/h?",
+            "A car covers {s} km in {t} hour(s). What is its average speed in km/h?",
             "Someone travels {s} km in {t} h. Find the average speed in km/h.",
-            "How fast, in km/h, is a train that needs {t} hours for {s} km?",
+            "How fast, in km/h, is a train that needs {t} hour(s) for {s} km?",
         ),
-        ("A ship is {t} hours under way and makes {s} km. Give its mean speed in km/h.",),
+        ("A ship is {t} hour(s) under way and makes {s} km. Give its mean speed in km/h.",),
     ),
     Domain(
         (range(1, 5), range(10, 61, 10), range(1, 5), range(10, 61, 10)),
@@ -252,10 +252,10 @@ FAMILIES = (
         "the mean speed over two parts of a journey (held out whole)",
         _two_legs,
         (
-            "A bus drives {t} hours at {v} km/h and {u} hours at {w} km/h. What is its mean speed in km/h?",
+            "A bus drives {t} hour(s) at {v} km/h and {u} hour(s) at {w} km/h. What is its mean speed in km/h?",
             "What is the average speed, in km/h, over {t} h at {v} km/h and {u} h at {w} km/h?",
         ),
-        ("For {t} hours the speed is {v} km/h, for {u} more it is {w} km/h. Which steady km/h come to the same?",),
+        ("For {t} hour(s) the speed is {v} km/h, for {u} more it is {w} km/h. Which steady km/h come to the same?",),
         train=False,
     ),
     Domain((range(2, 400),), (range(400, 2000),), (range(2000, 20_000),)).family(
@@ -420,11 +420,11 @@ FAMILIES = (
         "what a device costs to run",
         _energy_cost,
         (
-            "A device of {w} W runs {h} hours a day for {d} days. A kWh costs {c} cents. How many cents is that?",
-            "What do {d} days with {h} hours each at {w} W cost, in cents, at {c} cents per kWh?",
-            "At {c} cents a kWh, find the cost in cents of {w} W used {h} hours a day over {d} days.",
+            "A device of {w} W runs {h} hour(s) a day for {d} day(s). A kWh costs {c} cents. How many cents is that?",
+            "What do {d} day(s) with {h} hour(s) each at {w} W cost, in cents, at {c} cents per kWh?",
+            "At {c} cents a kWh, find the cost in cents of {w} W used {h} hour(s) a day over {d} day(s).",
         ),
-        ("A heater takes {w} W and is on {h} hours daily. How many cents are {d} days at {c} cents per kWh?",),
+        ("A heater takes {w} W and is on {h} hour(s) daily. How many cents are {d} day(s) at {c} cents per kWh?",),
     ),
     Domain((range(1, 30), range(2, 40)), (range(30, 200), range(5, 80)), (range(200, 5000), range(5, 95))).family(
         "heat",
@@ -447,11 +447,13 @@ FAMILIES = (
         "the temperature of two amounts of water mixed",
         _mixture,
         (
-            "{m} litres of water at {t} degrees and {n} litres at {u} degrees are mixed. How warm is the mixture?",
+            "{m} litre(s) of water at {t} degrees and {n} litre(s) at {u} degrees are mixed. How warm is the mixture?",
             "Mix {m} kg of water of {t} degrees with {n} kg of {u} degrees. What temperature results, in degrees?",
             "What is the temperature, in degrees, of {m} l of water at {t} and {n} l at {u} degrees together?",
         ),
-        ("Into a tub with {m} litres at {t} degrees flow {n} litres at {u} degrees. What does a thermometer read?",),
+        (
+            "Into a tub with {m} litre(s) at {t} degrees flow {n} litre(s) at {u} degrees. What does a thermometer read?",
+        ),
     ),
     Domain(
         (range(1, 30), range(1, 10), range(1, 20)),

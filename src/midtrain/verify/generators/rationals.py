@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from midtrain.verify.generators.domain import Domain, decimal, unordered
+from midtrain.verify.generators.domain import Domain, decimal, measured, unordered
 from midtrain.verify.generators.family import Operands, Posed
 
 _LOWEST = " Give a whole number or a fraction in lowest terms."
@@ -162,7 +162,7 @@ def _percent_change(before: int, percent: int) -> Posed:
         f"{after - before} / {before} = {decimal(Fraction(percent, 100))}",
         f"{decimal(Fraction(percent, 100))} * 100 = {percent}",
     )
-    return Posed({"a": before, "b": after}, str(percent), steps)
+    return measured({"a": before, "b": after}, percent, "%", steps)
 
 
 def _successive(price: int, up: int, down: int) -> Posed:

@@ -68,7 +68,7 @@ def confine(command: Sequence[str], landlock: int, readable: Sequence[str], fold
 def watched(
     command: Sequence[str], where: str, output: str, environment: Mapping[str, str], seconds: float
 ) -> tuple[int | None, str]:
-    """Run a command: (exit code, or None when it was killed at `seconds`; the beginning of what it wrote to `output`)."""
+    """Run a command: (exit code, or None when killed at `seconds`; the beginning of what it wrote to `output`)."""
     with open(output, "w+b") as file:
         process = subprocess.Popen(
             command, cwd=where, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, env=dict(environment),

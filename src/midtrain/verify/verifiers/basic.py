@@ -44,9 +44,7 @@ def number(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
     text = answer.replace("\u2212", "-")
     found = list(_NUMBER.finditer(text))
     if len(found) != 1:
-        return Judgement(
-            Outcome.UNPARSEABLE, f"{len(found)} numbers in the answer" if found else "no number in the answer"
-        )
+        return Judgement(Outcome.UNPARSEABLE, "several numbers in the answer" if found else "no number in the answer")
     after = text[found[0].end() :]
     if (
         quantities.QUALIFIED.search(text[: found[0].start()])
@@ -78,9 +76,7 @@ def choice(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgement:
     words = "|".join(re.escape(option) for option in sorted(options, key=len, reverse=True))
     named = {match[0] for match in re.finditer(rf"(?<!\w)(?:{words})(?!\w)", answer.casefold())}
     if len(named) != 1:
-        return Judgement(
-            Outcome.UNPARSEABLE, f"{len(named)} options in the answer" if named else "not one of the options"
-        )
+        return Judgement(Outcome.UNPARSEABLE, "several options in the answer" if named else "not one of the options")
     if not answer.casefold().startswith(tuple(named)):
         return Judgement(Outcome.UNPARSEABLE, "the option does not come first")
     return PASSED if named == {gold.casefold()} else Judgement(Outcome.FAIL, "another option")

@@ -22,7 +22,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "boolean": lambda value: isinstance(value, bool),
     "null": lambda value: value is None,
     "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
-    "integer": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value == int(value),
+    "integer": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and value % 1 == 0,
 }
 _SIZES: dict[str, Callable[[Any, Any], bool]] = {
     "minimum": lambda value, bound: not _KINDS["number"](value) or value >= bound,
@@ -57,12 +57,13 @@ def json_value(answer: str, gold: str, arguments: Mapping[str, Any]) -> Judgemen
         return Judgement(Outcome.UNPARSEABLE, "not JSON")
     try:
         _fit(value, arguments.get("schema", {}), "$")
+        same = not gold or _equal(value, json.loads(gold))
     except _Misfit as error:
         where, word = error.args
         return Judgement(Outcome.FAIL, f"breaks {word}", {"at": where})
-    if gold and not _equal(value, json.loads(gold)):
-        return Judgement(Outcome.FAIL, "another value")
-    return PASSED
+    except RecursionError:
+        return Judgement(Outcome.UNPARSEABLE, "too deeply nested")
+    return PASSED if same else Judgement(Outcome.FAIL, "another value")
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

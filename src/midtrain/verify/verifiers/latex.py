@@ -16,7 +16,7 @@ from midtrain.verify.verdict import Outcome
 
 LONGEST = 2_000
 """Characters: no final answer in LaTeX is longer."""
-_DEEPEST = 24
+_DEEPEST, _MOST_BOXES = 24, 200
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _UNICODE = {
     "\u2212": "-", "\u00d7": r"\times ", "\u00b7": r"\cdot ", "\u22c5": r"\cdot ", "\u00f7": "/", "\u221a": r"\sqrt",
@@ -80,9 +80,11 @@ def final(completion: str, lang: str = "en", truncated: bool = False) -> str:
 
     Of a `truncated` completion a closed box counts, and a line only if another follows.
     """
-    boxes = []
+    boxes: list[str] = []
     for match in _BOX.finditer(completion):
-        rest = completion[match.end() :].lstrip()
+        if len(boxes) == _MOST_BOXES:
+            raise NoAnswer("too many boxes")
+        rest = completion[match.end() : match.end() + LONGEST + 2].lstrip()
         end = _closing(rest) if rest.startswith("{") else 0
         if not end:
             raise NoAnswer("an unterminated box")

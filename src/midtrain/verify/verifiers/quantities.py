@@ -163,10 +163,10 @@ def _sum(parts: list[Quantity]) -> Quantity:
     total = Fraction(0)
     for place, (part, unit) in enumerate(zip(parts, units, strict=True)):
         if unit is None or first is None or unit.powers != first.powers or not unit.powers:
-            raise Unreadable(f"{len(parts)} numbers in the answer")
+            raise Unreadable("several numbers in the answer")
         before = units[place - 1] if place else None
         if before and (unit.factor >= before.factor or not 0 <= part.value * unit.factor < before.factor):
-            raise Unreadable(f"{len(parts)} numbers in the answer")
+            raise Unreadable("several numbers in the answer")
         total += part.value * unit.factor
     assert first
     return Quantity(total / first.factor, first)

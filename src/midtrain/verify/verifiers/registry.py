@@ -28,7 +28,13 @@ _ALL = (
     Verifier(
         "code", "code:code", "a program that passes hidden tests", reads="completion", runs="sandbox", seconds=120.0
     ),
-    Verifier("steps", "steps:steps", "every step of the solution holds, and its answer is right", reads="solution"),
+    Verifier(
+        "steps",
+        "steps:steps",
+        "every step of the solution holds, and its answer is right",
+        reads="solution",
+        runs="child",
+    ),
     Verifier(
         "proof",
         "proof:proof",
