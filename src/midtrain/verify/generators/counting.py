@@ -172,7 +172,7 @@ FAMILIES = (
         _committee,
         (
             "A committee takes {w} of {women} women and {m} of {men} men. In how many ways?",
-            "From {women} women and {men} men, {w} of the women and {m} of the men are picked. How many ways are there?",
+            "From {women} women and {men} men, {w} of the women and {m} of the men are picked. How many ways?",
             "How many teams can be formed of {w} of {women} women and {m} of {men} men?",
         ),
         ("{women} women and {men} men apply; {w} of the women and {m} of the men are taken. How many results?",),

@@ -166,9 +166,8 @@ def _pose_nested(operands: Operands, wording: Digits) -> Posed:
     told = [f"{name} has {outer} {_kinds(names[0])}."]
     for level in range(depth):
         inside, loose = levels[2 * level : 2 * level + 2]
-        told.append(
-            f"Each {names[level]} holds {inside} {_kinds(names[level + 1])} and {loose} loose {things if loose > 1 else things[:-1]}."
-        )
+        loose_things = f"{loose} loose {things if loose > 1 else things[:-1]}"
+        told.append(f"Each {names[level]} holds {inside} {_kinds(names[level + 1])} and {loose_things}.")
     innermost = wording.between(2, 9)
     told.append(f"Each {names[depth]} holds {innermost} {things} and nothing else.")
     held, steps = innermost, []

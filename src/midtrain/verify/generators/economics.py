@@ -170,7 +170,7 @@ FAMILIES = (
         _simple_interest,
         (
             "How much simple interest do {p} euros bear at {r}% a year in {t} year(s)?",
-            "{p} dollars are lent at {r}% simple interest a year for {t} year(s). How many dollars of interest is that?",
+            "{p} dollars are lent at {r}% simple interest a year for {t} year(s). How many dollars does that earn?",
             "Find the simple interest on {p} at {r}% per year over {t} year(s).",
         ),
         ("Without interest on interest, what do {p} crowns at {r} percent a year earn in {t} year(s), in crowns?",),

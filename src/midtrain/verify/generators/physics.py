@@ -447,13 +447,11 @@ FAMILIES = (
         "the temperature of two amounts of water mixed",
         _mixture,
         (
-            "{m} litre(s) of water at {t} degrees and {n} litre(s) at {u} degrees are mixed. How warm is the mixture?",
+            "{m} litre(s) of water at {t} degrees and {n} litre(s) at {u} degrees are mixed. How warm is that?",
             "Mix {m} kg of water of {t} degrees with {n} kg of {u} degrees. What temperature results, in degrees?",
             "What is the temperature, in degrees, of {m} l of water at {t} and {n} l at {u} degrees together?",
         ),
-        (
-            "Into a tub with {m} litre(s) at {t} degrees flow {n} litre(s) at {u} degrees. What does a thermometer read?",
-        ),
+        ("Into a tub with {m} litre(s) at {t} degrees flow {n} litre(s) at {u} degrees. What does a thermometer say?",),
     ),
     Domain(
         (range(1, 30), range(1, 10), range(1, 20)),
