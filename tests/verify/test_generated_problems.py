@@ -165,7 +165,7 @@ def test_addition_is_worked_in_columns_with_carries():
 @pytest.mark.parametrize("name", sorted(set(FAMILIES) - HELD_OUT))
 def test_no_evaluation_operands_occur_in_training(name):
     """Over wordings, difficulties and seeds; a small family is compared whole."""
-    train = {p.group for seed in (0, 1) for p in draw(name, 1200, seed=seed)}
+    train = {p.group for seed in (0, 1) for p in draw(name, 400, seed=seed)}
     evaluation = {p.group for seed in (0, 1) for p in draw(name, 200, split="evaluation", seed=seed)}
     assert not train & evaluation
 
