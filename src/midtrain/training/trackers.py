@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -137,7 +137,7 @@ def numbers(entry: Mapping[str, Any]) -> dict[str, float]:
 class Trackers:
     """The trackers of one run."""
 
-    def __init__(self, kinds: list[str], journal: Journal, folder: Path, name: str):
+    def __init__(self, kinds: Sequence[str], journal: Journal, folder: Path, name: str):
         """Open them under `folder`/KIND; `name` is PROJECT/RUN. Raises UserError when a package is missing."""
         self._journal = journal
         self._open: dict[str, tuple[Tracker, Path]] = {}
