@@ -10,12 +10,14 @@ from safetensors.torch import load_file
 from midtrain.core.artifact import Artifact
 from midtrain.core.errors import UserError
 from midtrain.evaluation.scores import read_scores
+from midtrain.recipe.export import export_model
 from midtrain.recipe.graph import build_graph
 from midtrain.recipe.load import load_recipe
-from midtrain.recipe.make_merge import half, merge_sentence
+from midtrain.recipe.make_merge import half
 from midtrain.recipe.merge import load_merge, merge_models
 from midtrain.recipe.plan import make_plan
 from midtrain.recipe.run import run_recipe
+from midtrain.report.words import merge_sentence
 
 
 @pytest.fixture
@@ -59,6 +61,11 @@ def test_a_soup_of_seeds_is_one_more_arm(small_recipe, copied):
         assert row["unmerged"] == pytest.approx(before["capabilities"][name]["ours"])
         assert row["vs_unmerged"] in ("better", "worse", "unranked")
     assert merge_sentence(scores).startswith("merged (soup): ")
+    page = (copied / "report.html").read_text()
+    assert "The merged models" in page
+    assert merge_sentence(scores) in page
+    export_model(copied, copied / "taken", "merged", None)
+    assert (copied / "taken" / "config.json").exists()
 
 
 def test_a_repair_takes_the_share_that_its_half_of_the_items_says(small_recipe, copied):

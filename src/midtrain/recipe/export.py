@@ -23,11 +23,14 @@ def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
     """
     recipe, graph = open_run(folder)
     seed = recipe.seeds[0] if seed is None else seed
-    name = f"export/{arm}/seed-{seed}"
     states = {state.step.name: state for state in graph.states()}
+    name = f"export/{arm}/seed-{seed}"
+    if arm == "merged":  # one model of all seeds, or one of each
+        name = "merge/model" if "merge/model" in states else f"merge/model/seed-{seed}"
     found = states.get(name)
     if found is None:
-        raise UserError(f"There is no {name}; the arms are {', '.join(recipe.arms())} and the seeds {recipe.seeds}.")
+        arms = [*recipe.arms(), *(["merged"] if recipe.merge is not None else [])]
+        raise UserError(f"There is no {name}; the arms are {', '.join(arms)} and the seeds {recipe.seeds}.")
     if not found.done:
         raise UserError(f"{name} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --out {folder}")
     if to.exists():
@@ -35,7 +38,7 @@ def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
     artifact = Artifact.open(found.path)
     artifact.verify()
     evidence = {step: state for step, state in states.items() if step != "report"}
-    evaluated = all(state.done for state in evidence.values())
+    evaluated = arm != "merged" and all(state.done for state in evidence.values())
     making = to.with_name(f".exporting-{to.name}")
     with disk_errors(to):
         shutil.rmtree(making, ignore_errors=True)
@@ -44,7 +47,8 @@ def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
             made = {step: Artifact.open(state.path) for step, state in evidence.items()}
             (making / CARD).write_text(model_card(report_inputs(recipe, made), _base(recipe), arm, seed))
         os.replace(making, to)
-    return f"The model is at {to}" + ("" if evaluated else " (without a card: the run is not evaluated yet)")
+    why = "of a merged model the merge's scores are the card" if arm == "merged" else "the run is not evaluated yet"
+    return f"The model is at {to}" + ("" if evaluated else f" (without a card: {why})")
 
 
 def _base(recipe: RecipeConfig) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,17 +128,9 @@ def make_merge_scores(recipe: RecipeConfig, draft: Draft, inputs: dict[str, Arti
         }
     found = {"method": recipe.merge.method, "choice": choice, "items": "half" if unseen else "all", **scores}
     (draft.path / SCORES).write_text(json.dumps(found, indent=1))
+    from midtrain.report.words import merge_sentence
+
     say(merge_sentence(found))
-
-
-def merge_sentence(scores: Mapping[str, Any]) -> str:
-    """What a merge came to, from its scores, in a sentence."""
-    rows = scores["capabilities"]
-    words = {word: [name for name, row in rows.items() if row["vs_unmerged"] == word] for word in ("better", "worse")}
-    said = [f"{word} than unmerged in {', '.join(names)}" for word, names in words.items() if names]
-    alpha = (scores["choice"] or {}).get("alpha")
-    how = scores["method"] if alpha is None else f"{scores['method']} with alpha {alpha:g}"
-    return f"merged ({how}): {'; '.join(said) or 'not told apart from unmerged'}; guard {scores['guard']['verdict']}."
 
 
 def half(table: pa.Table, choosing: bool) -> pa.Table:

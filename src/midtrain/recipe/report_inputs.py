@@ -17,6 +17,8 @@ from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 from midtrain.report.inputs import Curation, CurationInputs, CurationRecord, ReportInputs, StageRecord
 from midtrain.tokens.config import MixtureConfig
 
+MERGED = "merge/scores"
+
 
 def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportInputs:
     """Everything `report/` needs, by the names of the steps."""
@@ -38,6 +40,7 @@ def report_inputs(recipe: RecipeConfig, inputs: dict[str, Artifact]) -> ReportIn
         description=recipe.description,
         recipe=dump_recipe(recipe),
         scores=json.loads((inputs["scores"].path / SCORES).read_text()),
+        merged=json.loads((inputs[MERGED].path / SCORES).read_text()) if MERGED in inputs else None,
         arms=arms,
         documents={name: _shown(recipe, name, one) for name, one in _manifests(inputs, "documents/").items()},
         curation=_curation(inputs),

@@ -82,6 +82,9 @@ class ReportInputs:
     """The resolved recipe as YAML."""
     scores: Mapping[str, Any]
     """scores.json: what `evaluation.guard.judge` returned."""
+    merged: Mapping[str, Any] | None = None
+    """The scores of the merged arm, where the recipe merges: as `scores` with the merged models as "ours", and method,
+    choice, items ("all" or "half"), and per capability unmerged, vs_unmerged and vs_unmerged_interval."""
     arms: Mapping[str, Mapping[int, Sequence[StageRecord]]] = field(default_factory=dict)
     """Arm ("ours", "control") -> seed -> its stages in order."""
     description: str = ""

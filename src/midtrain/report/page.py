@@ -71,6 +71,20 @@ def _capabilities(page: Page, inputs: ReportInputs) -> None:
     )
 
 
+def _merged(page: Page, inputs: ReportInputs) -> None:
+    if inputs.merged is None:
+        return
+    half = inputs.merged["items"] == "half"
+    judged = "on the half of the items that nothing was chosen on" if half else "on all items"
+    page.section(
+        "merged",
+        "The merged models",
+        f"<p>{escape(words.merge_sentence(inputs.merged))}</p>",
+        tables.merge_table(inputs.merged),
+        f"<p><small>Measured {judged}; unmerged is what the seeds are on average.</small></p>",
+    )
+
+
 def _samples(page: Page, inputs: ReportInputs) -> None:
     blocks = tables.sample_blocks(inputs)
     if blocks:
@@ -163,6 +177,7 @@ def _again(page: Page, commands: Sequence[str], recipe: str) -> None:
 
 _SECTIONS: tuple[Callable[[Page, ReportInputs], None], ...] = (
     _capabilities,
+    _merged,
     _samples,
     _training,
     _speed,

@@ -45,6 +45,17 @@ def capability_table(scores: Mapping[str, Any]) -> str:
     return table(head, rows, numbers=(1, 2, 3))
 
 
+def merge_table(scores: Mapping[str, Any]) -> str:
+    """Every capability of the merged arm: parent, unmerged, merged, both comparisons, and what the guard says."""
+    rows = []
+    for name, row in scores["capabilities"].items():
+        values = [words.value(row[side], row["metric"]) for side in ("parent", "unmerged", "ours")]
+        against = [_comparison(row, other) for other in ("parent", "unmerged")]
+        rows.append([escape(name), *values, *against, _guard_cell(scores["guard"]["capabilities"].get(name))])
+    head = ["capability", "parent", "unmerged", "merged", "merged against parent", "merged against unmerged", "guard"]
+    return table(head, rows, numbers=(1, 2, 3))
+
+
 def _comparison(row: Mapping[str, Any], other: str) -> str:
     word = row.get(f"vs_{other}")
     if word is None:

@@ -99,6 +99,16 @@ def _caveats(scores: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def merge_sentence(scores: Mapping[str, Any]) -> str:
+    """What a merge came to, from its scores, in a sentence."""
+    rows = scores["capabilities"]
+    words = {word: [name for name, row in rows.items() if row["vs_unmerged"] == word] for word in ("better", "worse")}
+    said = [f"{word} than unmerged in {', '.join(names)}" for word, names in words.items() if names]
+    alpha = (scores["choice"] or {}).get("alpha")
+    how = scores["method"] if alpha is None else f"{scores['method']} with alpha {alpha:g}"
+    return f"merged ({how}): {'; '.join(said) or 'not told apart from unmerged'}; guard {scores['guard']['verdict']}."
+
+
 def value(number: float | None, metric: str) -> str:
     """A capability's value: bits per byte to three decimals, a share of right answers in percent."""
     if number is None:
