@@ -24,15 +24,21 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-peers: .venv-peers/ready
+peers: .venv-peers/ready .venv-mergekit/ready
 
 .venv-peers/ready: benchmarks/peers.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --requirement benchmarks/peers.txt
 	touch $@
 
+.venv-mergekit/ready: benchmarks/mergekit.txt
+	test -x .venv-mergekit/bin/python || $(PYTHON) -m venv .venv-mergekit
+	.venv-mergekit/bin/python -m pip install --quiet --requirement benchmarks/mergekit.txt
+	touch $@
+
 BENCHMARKS := resume loader_scale tokenize_vs_tokenizers train_vs_trainer midtrain_vs_cpt architectures \
-	curate_vs_datatrove dedup decontaminate quality cluster curate_memory
+	curate_vs_datatrove dedup decontaminate quality cluster curate_memory sandbox verify problems traces \
+	merge_vs_mergekit schedules spikes context_extension
 
 bench: setup peers
 	for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done
@@ -41,4 +47,4 @@ schema: setup
 	$(BIN)/midtrain schema > recipes/recipe.schema.json
 
 clean:
-	rm -rf .venv .venv-peers runs build dist src/*.egg-info
+	rm -rf .venv .venv-peers .venv-mergekit runs build dist src/*.egg-info
