@@ -108,10 +108,14 @@ Written = tuple[int, int]
 def finished_units(out: Path) -> dict[Written, str]:
     """The names of the files of every finished unit of work that no artifact is sealed over yet."""
     found = {}
-    for file in out.glob("**/.work-*/**/*.parquet"):
-        if ".making-" not in str(file):
+    for folder, _, names in os.walk(out):  # which passes over folders that are renamed meanwhile
+        if ".work-" not in folder or ".making-" in folder:
+            continue
+        for name in names:
+            file = Path(folder, name)
             try:
-                found[written(file)] = str(file.relative_to(out))
+                if file.suffix == ".parquet":
+                    found[written(file)] = str(file.relative_to(out))
             except FileNotFoundError:  # the artifact has just been sealed
                 continue
     return found
