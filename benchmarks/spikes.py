@@ -6,9 +6,9 @@ trained with the guard and with clipping at norm 1 alone, and the same stage wit
 keep. The guard must end near the clean run and name the poisoned documents it met (and hardly others).
 
 The guard's settings were fixed before the first run; the window is shorter than the default, as the stages are. The
-scenes were changed after it: the clean stage had read other data, and poison came before the window was known. The first 16
-steps have no poison: before half a window is known nothing can be told, and what is accepted then is taken for usual (a
-stage that begins with poison in every third step has no spikes).
+scenes were changed after it: the clean stage had read other data, and poison came before the window was known. The
+first 16 steps have no poison: before half a window is known nothing can be told, and what is accepted then is taken for
+usual (a stage that begins with poison in every third step has no spikes).
 """
 
 from __future__ import annotations
