@@ -7,16 +7,18 @@ Answers that could not be judged (INFRA_ERROR) are in no denominator: the share 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from midtrain.core.progress import progress
 from midtrain.verify.claims import Claim, claim_of
-from midtrain.verify.files import Answer, line_file, read_answers
+from midtrain.verify.files import line_file, read_answers
 from midtrain.verify.pool import Pool
+from midtrain.verify.problem import Problem
 from midtrain.verify.verdict import Outcome, Verdict
 
 
@@ -70,23 +72,18 @@ def check_file(answers: Path, problems: Path | None, out: Path | None, pool: Poo
     """Judge the answers of a file; write a verdict for each to `out`, in their order, whole or not at all."""
     total = sum(1 for _ in read_answers(answers, problems))  # everything is read once before anything is judged
     tally = Tally()
+    asked: deque[Problem] = deque()  # of the answers whose verdicts are still to come
 
     def claims() -> Iterator[Claim]:
         for answer in read_answers(answers, problems):
+            asked.append(answer.problem)
             yield claim_of(answer.problem, answer.completion, answer.form, answer.truncated)
 
-    def judged() -> Iterator[tuple[Answer, Verdict]]:
-        with progress("verify", total, "answers") as shown:
-            for pair in zip(read_answers(answers, problems), pool.check_all(claims()), strict=True):
-                shown.advance()
-                yield pair
-
-    if out is None:
-        for answer, verdict in judged():
-            tally.add(answer.problem.verifier, verdict)
-        return tally
-    with line_file(out) as write:
-        for answer, verdict in judged():
-            tally.add(answer.problem.verifier, verdict)
-            write({"problem": answer.problem.id, **verdict.to_json()})
+    with progress("verify", total, "answers") as shown, nullcontext(None) if out is None else line_file(out) as write:
+        for verdict in pool.check_all(claims()):
+            problem = asked.popleft()
+            tally.add(problem.verifier, verdict)
+            if write is not None:
+                write({"problem": problem.id, **verdict.to_json()})
+            shown.advance()
     return tally
