@@ -9,7 +9,7 @@ from pathlib import Path
 from midtrain.core.artifact import Artifact
 from midtrain.core.errors import UserError, disk_errors
 from midtrain.recipe.report_inputs import report_inputs
-from midtrain.recipe.run import open_run
+from midtrain.recipe.run import RECIPE, open_run
 from midtrain.recipe.schema import RecipeConfig
 from midtrain.report.card import model_card
 
@@ -32,7 +32,7 @@ def export_model(folder: Path, to: Path, arm: str, seed: int | None) -> str:
         arms = [*recipe.arms(), *(["merged"] if recipe.merge is not None else [])]
         raise UserError(f"There is no {name}; the arms are {', '.join(arms)} and the seeds {recipe.seeds}.")
     if not found.done:
-        raise UserError(f"{name} has not been made yet; run: midtrain run {folder / 'recipe.yaml'} --out {folder}")
+        raise UserError(f"{name} has not been made yet; run: midtrain run {folder / RECIPE} --out {folder}")
     if to.exists():
         raise UserError(f"{to} exists already; name a new folder.")
     artifact = Artifact.open(found.path)

@@ -25,7 +25,7 @@ from midtrain.recipe.load import dump_recipe, load_documents
 from midtrain.recipe.make_evidence import REPORT, SCORES
 from midtrain.recipe.schema import DocumentsConfig, RecipeConfig
 
-_RECIPE, _LOCK = "recipe.yaml", "lock"
+RECIPE, _LOCK = "recipe.yaml", "lock"
 
 
 @dataclass
@@ -100,7 +100,7 @@ def run_folder(folder: Path, recipe: DocumentsConfig) -> Iterator[None]:
         _require_same_recipe(folder, recipe)
         lock = lock_file(folder / _LOCK, f"{folder} is being worked on")
     try:
-        write_atomically(folder / _RECIPE, dump_recipe(recipe))
+        write_atomically(folder / RECIPE, dump_recipe(recipe))
         yield
     finally:
         os.close(lock)
@@ -126,7 +126,7 @@ def _require_positions(recipe: RecipeConfig) -> None:
 
 def _require_same_recipe(folder: Path, recipe: DocumentsConfig) -> None:
     """A folder with files of something else, or of another recipe, is not written into."""
-    found = folder / _RECIPE
+    found = folder / RECIPE
     if found.exists():
         name = _recipe_of(found).name
         if name != recipe.name:
@@ -157,9 +157,9 @@ def _hand_over(folder: Path, made: dict[str, Artifact], outcome: Outcome) -> Non
 
 def open_documents(folder: Path) -> tuple[DocumentsConfig, Steps]:
     """The resolved recipe of a run folder (or of one of `midtrain curate`) and its graph; UserError when it is none."""
-    if not (folder / _RECIPE).exists():
-        raise UserError(f"{folder} is not a run folder (no {_RECIPE}); name one, such as runs/quickstart.")
-    recipe = load_documents(folder / _RECIPE)
+    if not (folder / RECIPE).exists():
+        raise UserError(f"{folder} is not a run folder (no {RECIPE}); name one, such as runs/quickstart.")
+    recipe = load_documents(folder / RECIPE)
     if isinstance(recipe, RecipeConfig):
         return recipe, build_graph(recipe, folder)
     return recipe, build_documents_graph(recipe, folder)
@@ -233,7 +233,7 @@ def write_report_again(folder: Path) -> tuple[Path, dict[str, Any]]:
     missing = [name for name, state in states.items() if not state.done and name != "report"]
     if missing:
         raise UserError(
-            f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / _RECIPE} --out {folder}"
+            f"{folder} is not finished ({missing[0]} is missing); run: midtrain run {folder / RECIPE} --out {folder}"
         )
     outcome = Outcome(folder)
     with run_folder(folder, recipe):
