@@ -13,7 +13,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from midtrain.verify.generators.family import Digits, Family, Operands, Posed
@@ -194,17 +194,19 @@ def _row_clues(count: int) -> tuple[_Clue, ...]:
     return tuple(_Clue(words, formula, _bits(holds, orders)) for words, formula, holds in told)
 
 
-def _row(difficulty: int, digits: Digits) -> Operands | None:
-    """(clues in rising order, the names); the clues may be told in any order."""
-    count, number = _ROWS[difficulty]
-    clues = _row_clues(count)
+def _draw(
+    levels: dict[int, tuple[int, int]], clues_of: Callable[[int], tuple[_Clue, ...]], difficulty: int, digits: Digits
+) -> Operands | None:
+    """(clues in rising order, the names), None where they decide nothing; the clues may be told in any order."""
+    count, number = levels[difficulty]
+    clues = clues_of(count)
     chosen = _chosen(digits, len(clues), number)
     names = tuple(digits.arrange(NAMES, count))
     return None if _decide([clues[one].worlds for one in chosen]) is None else (chosen, names)
 
 
-def _row_sizes() -> tuple[int, int, int]:
-    sizes = [math.comb(len(_row_clues(n)), m) * math.perm(len(NAMES), n) for n, m in _ROWS.values()]
+def _sizes(levels: dict[int, tuple[int, int]], clues_of: Callable[[int], tuple[_Clue, ...]]) -> tuple[int, int, int]:
+    sizes = [math.comb(len(clues_of(n)), m) * math.perm(len(NAMES), n) for n, m in levels.values()]
     return sizes[0], sizes[1], sizes[2]
 
 
@@ -286,19 +288,6 @@ def _home_clues(count: int) -> tuple[_Clue, ...]:
             told.append((words, formula, lambda w, a=person, p=pet, d=drink: (w[0][a] == p) != (w[1][a] == d)))
     worlds = _homes(count)
     return tuple(_Clue(words, formula, _bits(holds, worlds)) for words, formula, holds in told)
-
-
-def _home(difficulty: int, digits: Digits) -> Operands | None:
-    count, number = _HOMES[difficulty]
-    clues = _home_clues(count)
-    chosen = _chosen(digits, len(clues), number)
-    names = tuple(digits.arrange(NAMES, count))
-    return None if _decide([clues[one].worlds for one in chosen]) is None else (chosen, names)
-
-
-def _home_sizes() -> tuple[int, int, int]:
-    sizes = [math.comb(len(_home_clues(n)), m) * math.perm(len(NAMES), n) for n, m in _HOMES.values()]
-    return sizes[0], sizes[1], sizes[2]
 
 
 def _pose_home(operands: Operands, wording: Digits) -> Posed:
@@ -433,8 +422,8 @@ FAMILIES = (
             "{facts} These are all clues on the queue of {people}. Who is {ordinal} in it?",
         ),
         held_out_templates=("A race was run by {people} alone. {facts} Which of them came in {ordinal}?",),
-        sizes=_row_sizes(),
-        operands=_row,
+        sizes=_sizes(_ROWS, _row_clues),
+        operands=partial(_draw, _ROWS, _row_clues),
         pose=_pose_row,
         canonical=lambda operands: (len(operands[1]), operands[0]),
     ),
@@ -449,8 +438,8 @@ FAMILIES = (
         held_out_templates=(
             "{facts} Each of {people} has another pet ({pets}) and drink ({drinks}). Find who {asked}.",
         ),
-        sizes=_home_sizes(),
-        operands=_home,
+        sizes=_sizes(_HOMES, _home_clues),
+        operands=partial(_draw, _HOMES, _home_clues),
         pose=_pose_home,
         canonical=lambda operands: (len(operands[1]), operands[0]),
         splits=("evaluation",),
